@@ -1,0 +1,15 @@
+"""What all tests share: one thread, one seed, and hypothesis without a stopwatch."""
+
+import hypothesis
+import pytest
+import torch
+
+# The machine decides how long an example takes, not the code; a deadline would test the machine.
+hypothesis.settings.register_profile("ntm", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ntm")
+
+
+@pytest.fixture(autouse=True)
+def _reproducible() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
