@@ -1,8 +1,8 @@
 """The Neural Turing Machine, taken apart and tested.
 
 Equation numbers throughout the package are those of Graves, Wayne and Danihelka,
-*Neural Turing Machines* (2014), arXiv 1410.5401.  The paper's memory width M is written W
-here, because ``memory`` is the matrix.
+*Neural Turing Machines* (2014), arXiv 1410.5401.  The paper's memory width M is written
+W here, because ``memory`` is the matrix.
 """
 
 from ntm import addressing, memory

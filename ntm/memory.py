@@ -1,22 +1,29 @@
 """Reading from and writing to a memory: the paper's sections 3.1 and 3.2.
 
-A memory is N locations (rows) of width W.  A weighting says how strongly a head attends to each
-location: non-negative, sum 1.  All functions are pure; they return new tensors and take any number
-of leading batch dimensions.  Where a weighting comes from is the business of `ntm.addressing`.
+A memory is N locations (rows) of width W.  A weighting says how strongly a head attends
+to each location: non-negative, sum 1.  All functions are pure; they return new tensors
+and take any number of leading batch dimensions.  Where a weighting comes from is the
+business of `ntm.addressing`.
 
-Several heads may share one memory: give the weightings a heads dimension, ``(…, H, N)``, and the
-vectors likewise, ``(…, H, W)``.
+Several heads may share one memory: give the weightings a heads dimension, ``(…, H,
+N)``, and the vectors likewise, ``(…, H, W)``.
 """
 
 from torch import Tensor
 
-from ntm._checks import describe, require_axes, require_floating, require_heads, require_shape
+from ntm._checks import (
+    describe,
+    require_axes,
+    require_floating,
+    require_heads,
+    require_shape,
+)
 
 
 def read(memory: Tensor, weighting: Tensor) -> Tensor:
-    """Return the read vector: the rows of the memory, mixed in the proportions of the weighting.
+    """Return the read vector: the rows, mixed in the proportions of the weighting.
 
-    r = Σᵢ w(i) M(i)                                                                (equation 2)
+    r = Σᵢ w(i) M(i)                                                        (equation 2)
 
     Args:
         memory: ``(…, N, W)``.
@@ -38,9 +45,10 @@ def read(memory: Tensor, weighting: Tensor) -> Tensor:
 def erase(memory: Tensor, weighting: Tensor, erase_vector: Tensor) -> Tensor:
     """Return the memory after the erase: each row fades as far as it is attended to.
 
-    M̃(i) = M(i) ∘ (1 − w(i) e)                                                      (equation 3)
+    M̃(i) = M(i) ∘ (1 − w(i) e)                                              (equation 3)
 
-    With several heads the factors of all of them are multiplied; their order does not matter.
+    With several heads the factors of all of them are multiplied; their order does not
+    matter.
 
     Args:
         memory: ``(…, N, W)``.
@@ -63,9 +71,9 @@ def erase(memory: Tensor, weighting: Tensor, erase_vector: Tensor) -> Tensor:
 
 
 def add(memory: Tensor, weighting: Tensor, add_vector: Tensor) -> Tensor:
-    """Return the memory after the add: each row gains the add vector as far as it is attended to.
+    """Return the memory after the add: each row gains as far as it is attended to.
 
-    M(i) = M̃(i) + w(i) a                                                            (equation 4)
+    M(i) = M̃(i) + w(i) a                                                    (equation 4)
 
     With several heads the contributions of all of them are summed.
 
@@ -87,13 +95,15 @@ def add(memory: Tensor, weighting: Tensor, add_vector: Tensor) -> Tensor:
     return memory + weighting.mT @ add_vector
 
 
-def write(memory: Tensor, weighting: Tensor, erase_vector: Tensor, add_vector: Tensor) -> Tensor:
+def write(
+    memory: Tensor, weighting: Tensor, erase_vector: Tensor, add_vector: Tensor
+) -> Tensor:
     """Return the memory after a write: erase, then add.
 
-    M(i) = M(i) ∘ (1 − w(i) e) + w(i) a                                       (equations 3 and 4)
+    M(i) = M(i) ∘ (1 − w(i) e) + w(i) a                              (equations 3 and 4)
 
-    With several heads **all** erases come before **all** adds, so that no head wipes out what
-    another has just written.
+    With several heads **all** erases come before **all** adds, so that no head wipes
+    out what another has just written.
 
     Args:
         memory: ``(…, N, W)``.

@@ -57,20 +57,30 @@ def _draw_address(*b: int) -> tuple[Tensor, ...]:
 
 MECHANICS = {
     "read": Mechanism(memory.read, lambda *b: (rows(*b), weighting(*b))),
-    "erase": Mechanism(memory.erase, lambda *b: (rows(*b), weighting(*b), between(0, 1, *b, W))),
+    "erase": Mechanism(
+        memory.erase, lambda *b: (rows(*b), weighting(*b), between(0, 1, *b, W))
+    ),
     "add": Mechanism(memory.add, lambda *b: (rows(*b), weighting(*b), vector(*b))),
     "write": Mechanism(
         memory.write,
         lambda *b: (rows(*b), weighting(*b), between(0, 1, *b, W), vector(*b)),
     ),
-    "cosine_similarity": Mechanism(addressing.cosine_similarity, lambda *b: (vector(*b), rows(*b))),
+    "cosine_similarity": Mechanism(
+        addressing.cosine_similarity, lambda *b: (vector(*b), rows(*b))
+    ),
     "content_weighting": Mechanism(
-        addressing.content_weighting, lambda *b: (rows(*b), vector(*b), between(0, 20, *b))
+        addressing.content_weighting,
+        lambda *b: (rows(*b), vector(*b), between(0, 20, *b)),
     ),
     "interpolate": Mechanism(
-        addressing.interpolate, lambda *b: (weighting(*b), weighting(*b), between(0, 1, *b))
+        addressing.interpolate,
+        lambda *b: (weighting(*b), weighting(*b), between(0, 1, *b)),
     ),
-    "shift": Mechanism(addressing.shift, lambda *b: (weighting(*b), weighting(*b, n=TAPS))),
-    "sharpen": Mechanism(addressing.sharpen, lambda *b: (weighting(*b), between(1, 20, *b))),
+    "shift": Mechanism(
+        addressing.shift, lambda *b: (weighting(*b), weighting(*b, n=TAPS))
+    ),
+    "sharpen": Mechanism(
+        addressing.sharpen, lambda *b: (weighting(*b), between(1, 20, *b))
+    ),
     "address": Mechanism(addressing.address, _draw_address),
 }

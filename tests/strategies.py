@@ -14,7 +14,9 @@ def numbers(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high, allow_nan=False, allow_subnormal=False)
 
 
-def vectors(width: int, low: float = -10, high: float = 10) -> st.SearchStrategy[list[float]]:
+def vectors(
+    width: int, low: float = -10, high: float = 10
+) -> st.SearchStrategy[list[float]]:
     return st.lists(numbers(low, high), min_size=width, max_size=width)
 
 
@@ -24,7 +26,9 @@ def matrices(n: int, width: int) -> st.SearchStrategy[list[list[float]]]:
 
 def weightings(n: int) -> st.SearchStrategy[list[float]]:
     """Distributions over n locations: some smooth, some with exact zeros, some one-hot."""
-    masses = st.lists(st.one_of(st.just(0.0), numbers(1e-6, 1)), min_size=n, max_size=n).filter(any)
+    masses = st.lists(
+        st.one_of(st.just(0.0), numbers(1e-6, 1)), min_size=n, max_size=n
+    ).filter(any)
     return masses.map(lambda m: [x / sum(m) for x in m])
 
 

@@ -26,8 +26,13 @@ def is_distribution(weighting: Tensor, tolerance: float = 1e-6) -> bool:
 @given(st.data())
 def test_cosine_similarity_is_equation_6(data: st.DataObject) -> None:
     n, width = data.draw(some.locations), data.draw(some.widths)
-    long_enough = some.vectors(width).filter(lambda v: math.hypot(*v) > addressing.SHORTEST)
-    key, rows = data.draw(long_enough), data.draw(st.lists(long_enough, min_size=n, max_size=n))
+    long_enough = some.vectors(width).filter(
+        lambda v: math.hypot(*v) > addressing.SHORTEST
+    )
+    key, rows = (
+        data.draw(long_enough),
+        data.draw(st.lists(long_enough, min_size=n, max_size=n)),
+    )
     ours = addressing.cosine_similarity(tensor(key), tensor(rows))
     assert_close(ours, tensor(oracle.cosine_similarity(key, rows)))
 
@@ -35,8 +40,13 @@ def test_cosine_similarity_is_equation_6(data: st.DataObject) -> None:
 @given(st.data(), numbers(0, 50))
 def test_content_weighting_is_equation_5(data: st.DataObject, strength: float) -> None:
     n, width = data.draw(some.locations), data.draw(some.widths)
-    long_enough = some.vectors(width).filter(lambda v: math.hypot(*v) > addressing.SHORTEST)
-    key, rows = data.draw(long_enough), data.draw(st.lists(long_enough, min_size=n, max_size=n))
+    long_enough = some.vectors(width).filter(
+        lambda v: math.hypot(*v) > addressing.SHORTEST
+    )
+    key, rows = (
+        data.draw(long_enough),
+        data.draw(st.lists(long_enough, min_size=n, max_size=n)),
+    )
     ours = addressing.content_weighting(tensor(rows), tensor(key), strength)
     assert_close(ours, tensor(oracle.content_weighting(rows, key, strength)))
 
@@ -53,7 +63,9 @@ def test_interpolate_is_equation_7(data: st.DataObject, gate: float) -> None:
 def test_shift_is_equation_8(data: st.DataObject) -> None:
     n = data.draw(some.locations)
     w, kernel = data.draw(some.weightings(n)), data.draw(some.kernels(n))
-    assert_close(addressing.shift(tensor(w), tensor(kernel)), tensor(oracle.shift(w, kernel)))
+    assert_close(
+        addressing.shift(tensor(w), tensor(kernel)), tensor(oracle.shift(w, kernel))
+    )
 
 
 @given(st.data(), numbers(1, 40))
@@ -75,7 +87,9 @@ def test_address_runs_the_four_stages_in_the_order_of_figure_2(
     gated = oracle.interpolate(content, previous, gate)
     shifted = oracle.shift(gated, kernel)
     sharpened = oracle.sharpen(shifted, exponent)
-    ours = addressing.address(rows, tensor(previous), key, strength, gate, tensor(kernel), exponent)
+    ours = addressing.address(
+        rows, tensor(previous), key, strength, gate, tensor(kernel), exponent
+    )
     assert ours._fields == ("content", "gated", "shifted", "sharpened")
     assert_close(torch.stack(ours), tensor([content, gated, shifted, sharpened]))
     assert ours.weighting is ours.sharpened
@@ -84,9 +98,21 @@ def test_address_runs_the_four_stages_in_the_order_of_figure_2(
 # --- a weighting stays a weighting ---------------------------------------------------------------
 
 
-@given(some.batches, some.locations, some.seeds, numbers(0, 100), numbers(0, 1), numbers(1, 100))
+@given(
+    some.batches,
+    some.locations,
+    some.seeds,
+    numbers(0, 100),
+    numbers(0, 1),
+    numbers(1, 100),
+)
 def test_every_stage_is_a_distribution_in_float32(
-    batch: tuple[int, ...], n: int, seed: int, strength: float, gate: float, exponent: float
+    batch: tuple[int, ...],
+    n: int,
+    seed: int,
+    strength: float,
+    gate: float,
+    exponent: float,
 ) -> None:
     draw = torch.Generator().manual_seed(seed)
     reach = int(torch.randint((n - 1) // 2 + 1, (), generator=draw))
@@ -95,7 +121,9 @@ def test_every_stage_is_a_distribution_in_float32(
     rows = 10 * torch.randn(*batch, n, 5, generator=draw)
     key = torch.randn(*batch, 5, generator=draw)
     stages = addressing.address(rows, previous, key, strength, gate, kernel, exponent)
-    assert all(stage.shape == (*batch, n) and is_distribution(stage) for stage in stages)
+    assert all(
+        stage.shape == (*batch, n) and is_distribution(stage) for stage in stages
+    )
 
 
 @pytest.mark.parametrize("steps", [200])
@@ -123,7 +151,9 @@ def test_each_row_is_measured_by_its_own_length() -> None:
     assert_close(addressing.cosine_similarity(tensor([1, 0]), rows), tensor([1, 1, 0]))
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str
+)
 @pytest.mark.parametrize("zero", ["key", "row", "both"])
 def test_zero_rows_and_keys_resemble_nothing_and_have_finite_gradients(
     zero: str, dtype: torch.dtype
@@ -159,7 +189,8 @@ def test_a_large_strength_focuses_on_one_location_without_overflow() -> None:
 
 def test_strength_0_weighs_all_locations_alike() -> None:
     assert_close(
-        addressing.content_weighting(torch.randn(4, 3), torch.randn(3), 0), torch.full((4,), 0.25)
+        addressing.content_weighting(torch.randn(4, 3), torch.randn(3), 0),
+        torch.full((4,), 0.25),
     )
 
 
@@ -213,13 +244,17 @@ def test_each_weighting_of_a_batch_is_moved_by_its_own_kernel() -> None:
 
 def test_a_kernel_may_be_as_wide_as_the_memory() -> None:
     w, kernel = [0.5, 0.3, 0.2], [0.2, 0.1, 0.7]
-    assert_close(addressing.shift(tensor(w), tensor(kernel)), tensor(oracle.shift(w, kernel)))
+    assert_close(
+        addressing.shift(tensor(w), tensor(kernel)), tensor(oracle.shift(w, kernel))
+    )
 
 
 # --- sharpening ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str
+)
 @pytest.mark.parametrize("exponent", [1.0, 2.0, 50.0, 100.0, 1e4])
 @pytest.mark.parametrize(
     "weighting",
@@ -255,7 +290,9 @@ def test_a_one_hot_weighting_stays_exactly_one_hot() -> None:
     """A constant in the denominator would leak mass."""
     assert addressing.sharpen(torch.eye(5), 3.0).equal(torch.eye(5))
     at_one = addressing.sharpen(torch.eye(5), 1.0)
-    assert_close(at_one, torch.eye(5), rtol=0, atol=1e-30)  # the stand-in for 0, far below it
+    assert_close(
+        at_one, torch.eye(5), rtol=0, atol=1e-30
+    )  # the stand-in for 0, far below it
 
 
 def test_exponent_1_changes_nothing() -> None:
@@ -298,7 +335,9 @@ def test_a_nan_is_passed_on_and_not_hidden() -> None:
             "previous: got shape (5,), needs (2, 5) to match content of shape (2, 5)",
         ),
         (
-            lambda: addressing.interpolate(torch.zeros(2, 5), torch.zeros(2, 5), torch.zeros(3)),
+            lambda: addressing.interpolate(
+                torch.zeros(2, 5), torch.zeros(2, 5), torch.zeros(3)
+            ),
             "gate: got shape (3,), needs (2,), (2, 1) or a number to match weighting of shape "
             "(2, 5)",
         ),
@@ -311,12 +350,16 @@ def test_a_nan_is_passed_on_and_not_hidden() -> None:
             "exponent: got bool, needs a torch.Tensor",
         ),
         (
-            lambda: addressing.content_weighting(torch.zeros(6, 5), torch.zeros(5), torch.ones(6)),
+            lambda: addressing.content_weighting(
+                torch.zeros(6, 5), torch.zeros(5), torch.ones(6)
+            ),
             "strength: got shape (6,), needs (), (1,) or a number to match weighting of shape (6,)",
         ),
     ],
 )
-def test_a_wrong_argument_is_named_with_what_it_got_and_needs(call, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_wrong_argument_is_named_with_what_it_got_and_needs(
+    call, message: str
+) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises((TypeError, ValueError)) as caught:
         call()
     assert str(caught.value) == message
@@ -326,7 +369,11 @@ def test_a_wrong_argument_is_named_with_what_it_got_and_needs(call, message: str
 def test_strength_gate_and_exponent_may_or_may_not_keep_a_last_dimension(
     shape: tuple[int, ...],
 ) -> None:
-    rows, key, w = torch.randn(3, 6, 4), torch.randn(3, 4), torch.softmax(torch.randn(3, 6), -1)
+    rows, key, w = (
+        torch.randn(3, 6, 4),
+        torch.randn(3, 4),
+        torch.softmax(torch.randn(3, 6), -1),
+    )
     values = torch.rand(3) + 1
     for function, arguments in (
         (addressing.content_weighting, (rows, key)),

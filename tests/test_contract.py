@@ -8,7 +8,9 @@ import torch
 from mechanics import MECHANICS, Mechanism
 from torch import Tensor
 
-every_mechanism = pytest.mark.parametrize("mechanism", MECHANICS.values(), ids=MECHANICS.keys())
+every_mechanism = pytest.mark.parametrize(
+    "mechanism", MECHANICS.values(), ids=MECHANICS.keys()
+)
 
 
 def assert_same(ours: Tensor, theirs: Tensor, tolerance: float = 1e-12) -> None:
@@ -17,7 +19,9 @@ def assert_same(ours: Tensor, theirs: Tensor, tolerance: float = 1e-12) -> None:
 
 @every_mechanism
 @pytest.mark.parametrize("batch", [(), (1,), (4,), (2, 3), (2, 1, 3)], ids=str)
-def test_a_batch_is_a_loop_of_singles(mechanism: Mechanism, batch: tuple[int, ...]) -> None:
+def test_a_batch_is_a_loop_of_singles(
+    mechanism: Mechanism, batch: tuple[int, ...]
+) -> None:
     arguments = mechanism.draw(*batch)
     whole = mechanism(*arguments)
     for index in itertools.product(*map(range, batch)):
@@ -38,7 +42,9 @@ def test_compiled_it_gives_the_same_numbers_and_gradients(
     torch.compiler.reset()
     compiled = torch.compile(mechanism.function, backend=backend, fullgraph=True)
     arguments = tuple(a.requires_grad_() for a in mechanism.draw(2))
-    results = [Mechanism(f, mechanism.draw)(*arguments) for f in (mechanism.function, compiled)]
+    results = [
+        Mechanism(f, mechanism.draw)(*arguments) for f in (mechanism.function, compiled)
+    ]
     assert_same(results[1], results[0])
     weights = torch.randn_like(results[0])
     eager, fast = (torch.autograd.grad((r * weights).sum(), arguments) for r in results)
@@ -71,7 +77,9 @@ def test_it_keeps_the_dtype_and_the_numbers(
 @every_mechanism
 def test_strides_do_not_matter(mechanism: Mechanism) -> None:
     arguments = mechanism.draw(3, 2)
-    transposed = tuple(a.transpose(0, 1).contiguous().transpose(0, 1) for a in arguments)
+    transposed = tuple(
+        a.transpose(0, 1).contiguous().transpose(0, 1) for a in arguments
+    )
     every_other = tuple(torch.stack([a, -a], dim=-1)[..., 0] for a in arguments)
     assert not any(a.is_contiguous() for a in transposed + every_other)
     for strided in (transposed, every_other):
@@ -112,13 +120,24 @@ def test_a_wrong_size_is_refused_by_name(mechanism: Mechanism) -> None:
     arguments = mechanism.draw(2, 3)
     names = list(mechanism.function.__annotations__)[: len(arguments)]
     # The first argument and the memory set the sizes that the others are held to.
-    followers = [i for i, name in enumerate(names) if name == "key" or (i and name != "memory")]
+    followers = [
+        i for i, name in enumerate(names) if name == "key" or (i and name != "memory")
+    ]
     assert followers
     for position in followers:
         right = arguments[position]
-        for wrong in (right[:1], right[0], right[..., :-1], torch.stack([right, right])):
+        for wrong in (
+            right[:1],
+            right[0],
+            right[..., :-1],
+            torch.stack([right, right]),
+        ):
             spoiled = (*arguments[:position], wrong, *arguments[position + 1 :])
             shapes = re.escape(str(tuple(wrong.shape)))
-            with pytest.raises(ValueError, match=f"^{names[position]}: got .*, needs ") as caught:
+            with pytest.raises(
+                ValueError, match=f"^{names[position]}: got .*, needs "
+            ) as caught:
                 mechanism(*spoiled)
-            assert re.search(f"got shape {shapes}|got {wrong.shape[-1]} taps", str(caught.value))
+            assert re.search(
+                f"got shape {shapes}|got {wrong.shape[-1]} taps", str(caught.value)
+            )

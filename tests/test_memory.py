@@ -13,7 +13,9 @@ from ntm import memory
 
 
 @given(st.data())
-def test_read_erase_add_and_write_are_the_sums_of_the_paper(data: st.DataObject) -> None:
+def test_read_erase_add_and_write_are_the_sums_of_the_paper(
+    data: st.DataObject,
+) -> None:
     n, width = data.draw(some.locations), data.draw(some.widths)
     rows, w = data.draw(some.matrices(n, width)), data.draw(some.weightings(n))
     e, a = data.draw(some.vectors(width, 0, 1)), data.draw(some.vectors(width))
@@ -53,7 +55,9 @@ def test_all_heads_erase_before_any_head_adds() -> None:
     """Heads applied one after the other would lose what the first one added."""
     rows = tensor([[7.0]])
     weightings, erase_vectors = tensor([[1.0], [1.0]]), tensor([[1.0], [1.0]])
-    written = memory.write(rows, weightings, erase_vectors, add_vector=tensor([[2.0], [3.0]]))
+    written = memory.write(
+        rows, weightings, erase_vectors, add_vector=tensor([[2.0], [3.0]])
+    )
     assert written.item() == 5
 
 
@@ -78,7 +82,9 @@ def test_the_order_of_the_heads_does_not_matter() -> None:
     rows = torch.randn(6, 5, dtype=torch.float64)
     w = torch.softmax(torch.randn(3, 6, dtype=torch.float64), dim=-1)
     e, a = torch.rand(3, 5, dtype=torch.float64), torch.randn(3, 5, dtype=torch.float64)
-    assert_close(memory.write(rows, w, e, a), memory.write(rows, w.flip(0), e.flip(0), a.flip(0)))
+    assert_close(
+        memory.write(rows, w, e, a), memory.write(rows, w.flip(0), e.flip(0), a.flip(0))
+    )
 
 
 def test_gradients_hold_where_a_hard_erase_meets_a_one_hot_weighting() -> None:
@@ -119,7 +125,10 @@ def test_gradients_hold_where_a_hard_erase_meets_a_one_hot_weighting() -> None:
         ),
         (
             lambda: memory.write(
-                torch.zeros(6, 4), torch.zeros(6), torch.zeros(4), torch.zeros(4, dtype=torch.int64)
+                torch.zeros(6, 4),
+                torch.zeros(6),
+                torch.zeros(4),
+                torch.zeros(4, dtype=torch.int64),
             ),
             "add_vector: got torch.int64, needs a floating-point tensor",
         ),
@@ -129,7 +138,9 @@ def test_gradients_hold_where_a_hard_erase_meets_a_one_hot_weighting() -> None:
         ),
     ],
 )
-def test_a_wrong_argument_is_named_with_what_it_got_and_needs(call, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_wrong_argument_is_named_with_what_it_got_and_needs(
+    call, message: str
+) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises((TypeError, ValueError)) as caught:
         call()
     assert str(caught.value) == message

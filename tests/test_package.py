@@ -6,7 +6,9 @@ import sys
 
 def modules_after(code: str) -> set[str]:
     code += "; import sys; print(*sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr
     return set(result.stdout.split())
 
