@@ -24,9 +24,8 @@ def require_axes(name: str, tensor: Tensor, axes: str) -> None:
     needed = axes.split()
     shape = tuple(tensor.shape)
     if len(shape) < len(needed) or 0 in shape[-len(needed) :]:
-        raise ValueError(
-            f"{name}: got shape {shape}, needs (…, {', '.join(needed)}), each at least 1"
-        )
+        needs = f"(…, {', '.join(needed)}), each at least 1"
+        raise ValueError(f"{name}: got shape {shape}, needs {needs}")
 
 
 def require_shape(
