@@ -144,3 +144,35 @@ def test_a_wrong_argument_is_named_with_what_it_got_and_needs(
     with pytest.raises((TypeError, ValueError)) as caught:
         call()
     assert str(caught.value) == message
+
+
+def test_rows_and_matrices_are_two_forms_of_one_write() -> None:
+    rows, w = (
+        torch.randn(6, 5, dtype=torch.float64),
+        torch.softmax(torch.randn(6).double(), 0),
+    )
+    e, a = torch.rand(5, dtype=torch.float64), torch.randn(5, dtype=torch.float64)
+    as_matrices = rows * (torch.ones(6, 5) - torch.outer(w, e)) + torch.outer(w, a)
+    assert_close(memory.write(rows, w, e, a), as_matrices)
+
+
+def test_a_memory_of_one_location_is_the_cell_of_an_lstm() -> None:
+    """The cell that torch computes, from the gates that torch computes."""
+    lstm = torch.nn.LSTMCell(3, 4, dtype=torch.float64)
+    x, h, c = (torch.randn(1, size, dtype=torch.float64) for size in (3, 4, 4))
+    _, cell = lstm(x, (h, c))
+    gates = x @ lstm.weight_ih.T + lstm.bias_ih + h @ lstm.weight_hh.T + lstm.bias_hh
+    input_gate, forget_gate, candidate, _ = gates[0].chunk(4)
+    written = memory.write(
+        c,
+        torch.ones(1, dtype=torch.float64),
+        erase_vector=1 - forget_gate.sigmoid(),
+        add_vector=input_gate.sigmoid() * candidate.tanh(),
+    )
+    assert_close(written, cell)
+
+
+def test_the_slope_of_a_read_by_a_weight_is_the_row() -> None:
+    rows, w = torch.randn(6, 5), torch.softmax(torch.randn(6), dim=0)
+    slope = torch.func.jacrev(memory.read, argnums=1)(rows, w)
+    assert_close(slope, rows.T)

@@ -1,0 +1,69 @@
+"""Run notebooks again, and store what they give: ``refresh.py book/shift.ipynb …``.
+
+A notebook is written only when every cell has run, and then all at once.  What would
+differ from run to run (dates, the version of Python, random names of widgets) is left
+out or made the same, so that a file changes only where its outputs do.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def run(path: Path) -> str:
+    """Return the text of the notebook, run anew in its own folder."""
+    notebook = nbformat.read(path, as_version=4)
+    started: list[dict[str, Any]] = []
+    notebook.metadata.pop("widgets", None)
+    client = NotebookClient(
+        notebook,
+        kernel_name=KERNEL["name"],
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--log-level=ERROR"],
+        coalesce_streams=True,
+        record_timing=False,
+        store_widget_state=True,
+        timeout=None,
+        on_cell_execute=lambda cell, cell_index: started.append(cell),
+    )
+    try:
+        client.execute()
+    except (CellExecutionError, DeadKernelError) as error:
+        first_line = started[-1]["source"].strip().split("\n")[0]
+        name, value = getattr(error, "ename", "kernel"), getattr(error, "evalue", error)
+        raise SystemExit(
+            f"{path}, code cell {len(started)} ({first_line}):\n  {name}: {value}"
+        ) from None
+    notebook.metadata.update(kernelspec=KERNEL, language_info={"name": "python"})
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    text: str = nbformat.writes(notebook)
+    widgets = notebook.metadata.get("widgets", {}).values()
+    names = [name for group in widgets for name in group.get("state", {})]
+    for number, name in enumerate(names):
+        text = text.replace(name, f"{number:032x}")
+    return text + "\n"
+
+
+def refresh(path: Path) -> None:
+    """Run one notebook, and replace its file if it has changed."""
+    text = run(path)
+    if text == path.read_text(encoding="utf-8"):
+        print(f"{path}: as it was")
+        return
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    os.replace(new, path)
+    print(f"{path}: renewed")
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        refresh(Path(argument))

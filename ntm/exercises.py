@@ -1,0 +1,52 @@
+"""The check that stands under every exercise: *yours* beside *spec*."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+def check(
+    yours: Callable[..., Any], spec: Callable[..., Any], *cases: tuple[Any, ...]
+) -> None:
+    """Call both with the arguments of every case, and print what each of them gives.
+
+    Numbers are printed to three decimals, and agree when they are within 1e-4.
+
+    Args:
+        yours: the function that the exercise asks for; ``None`` means not written yet.
+        spec: a function that gives what is asked for, by another way.
+        cases: the arguments of each case, a tuple a case; at least one.
+    """
+    if not cases:
+        raise ValueError("cases: got none, needs at least one tuple of arguments")
+    agreed = 0
+    for number, arguments in enumerate(cases, start=1):
+        wanted = spec(*arguments)
+        try:
+            given = yours(*arguments)
+            shown = "nothing yet" if given is None else _show(given)
+            verdict = (
+                "" if given is None else "agree" if _agree(given, wanted) else "DIFFER"
+            )
+        except Exception as error:  # a person is at work here: say what went wrong
+            shown, verdict = f"{type(error).__name__}: {error}", "DIFFER"
+        agreed += verdict == "agree"
+        print(f"case {number}  yours: {shown}")
+        print(f"        spec:  {_show(wanted)}   {verdict}".rstrip())
+    print(f"{agreed} of {len(cases)} agree")
+
+
+def _agree(given: Any, wanted: Any) -> bool:
+    given, wanted = (torch.as_tensor(x, dtype=torch.float64) for x in (given, wanted))
+    return given.shape == wanted.shape and torch.allclose(given, wanted, atol=1e-4)
+
+
+def _show(value: Any) -> str:
+    """Return a scalar, vector or matrix in a line, its fractions to three decimals."""
+    if isinstance(value, int):  # True and False among them
+        return str(value)
+    numbers = torch.as_tensor(value, dtype=torch.float64)
+    if numbers.dim() == 0:
+        return f"{numbers.item() + 0.0:.3f}"
+    return "[" + " ".join(_show(part) for part in numbers) + "]"
