@@ -44,9 +44,9 @@ def _agree(given: Any, wanted: Any) -> bool:
 
 def _show(value: Any) -> str:
     """Return a scalar, vector or matrix in a line, its fractions to three decimals."""
-    if isinstance(value, int):  # True and False among them
-        return str(value)
-    numbers = torch.as_tensor(value, dtype=torch.float64)
+    numbers = torch.as_tensor(value)
+    if numbers.dim() == 0 and not numbers.is_floating_point():
+        return str(numbers.item())
     if numbers.dim() == 0:
         return f"{numbers.item() + 0.0:.3f}"
     return "[" + " ".join(_show(part) for part in numbers) + "]"

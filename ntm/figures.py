@@ -89,7 +89,7 @@ def memory_image(
     axes.imshow(values, cmap=colours, vmin=-largest, vmax=largest, aspect="auto")
     for i, row in enumerate(values):
         for j, value in enumerate(row):
-            ink = "white" if abs(value) > 0.6 * largest else "black"
+            ink = "white" if abs(value) > 0.7 * largest else "black"
             text = f"{value:.{decimals}f}"
             axes.text(j, i, text, ha="center", va="center", color=ink)
     axes.set_xticks(range(values.shape[1]), columns or _numbers(values.shape[1]))
