@@ -86,10 +86,12 @@ def memory_image(
     colours = LinearSegmentedColormap.from_list(
         "signed", [COLOURS["shifted"], "#ffffff", COLOURS["memory"]]
     )
-    axes.imshow(values, cmap=colours, vmin=-largest, vmax=largest, aspect="auto")
+    image = axes.imshow(
+        values, cmap=colours, vmin=-largest, vmax=largest, aspect="auto"
+    )
     for i, row in enumerate(values):
         for j, value in enumerate(row):
-            ink = "white" if abs(value) > 0.7 * largest else "black"
+            ink = _ink_on(image.cmap(image.norm(value)))
             text = f"{value:.{decimals}f}"
             axes.text(j, i, text, ha="center", va="center", color=ink)
     axes.set_xticks(range(values.shape[1]), columns or _numbers(values.shape[1]))
@@ -188,6 +190,13 @@ def _arrow(start: tuple[float, float], end: tuple[float, float]) -> FancyArrowPa
     return FancyArrowPatch(
         start, end, arrowstyle="-|>", mutation_scale=12, color="black"
     )
+
+
+def _ink_on(colour: Sequence[float]) -> str:
+    """Return black or white, whichever has the higher contrast on ``colour``."""
+    red, green, blue = (channel**2.2 for channel in colour[:3])
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "black" if luminance > 0.179 else "white"
 
 
 def _numbers(count: int) -> list[str]:

@@ -1,0 +1,85 @@
+"""The pictures hold what the book promises of them: width, contrast, and what they show."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+
+from ntm import figures
+
+
+@pytest.fixture(autouse=True)
+def _style() -> None:
+    mpl.use("agg")
+    figures.use_style()
+    yield
+    plt.close("all")
+
+
+def contrast(colour: str, other: str) -> float:
+    """The contrast ratio of the Web Content Accessibility Guidelines."""
+
+    def luminance(name: str) -> float:
+        linear = [
+            c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4
+            for c in to_rgb(name)
+        ]
+        return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    light, dark = sorted((luminance(colour), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("name", figures.COLOURS)
+def test_every_colour_reads_on_white(name: str) -> None:
+    assert contrast(figures.COLOURS[name], "white") >= 4.5
+
+
+def test_numbers_in_a_heat_map_read_on_their_cells() -> None:
+    memory = torch.linspace(-1, 1, 21).reshape(3, 7)
+    _, (ax,) = figures.panels(1, 3)
+    figures.memory_image(ax, memory)
+    image = ax.images[0]
+    assert len(ax.texts) == memory.numel()
+    for text, value in zip(ax.texts, memory.flatten().tolist(), strict=True):
+        cell = mpl.colors.to_hex(image.cmap(image.norm(value)))
+        assert contrast(text.get_color(), cell) >= 4.5, f"{text.get_text()} on {cell}"
+
+
+def test_every_figure_has_the_width_of_the_book() -> None:
+    stages = [torch.full((5,), 0.2)] * 4
+    for figure in (
+        figures.panels(2, 4)[0],
+        figures.address_bars(stages),
+        figures.address_diagram(),
+    ):
+        assert figure.get_figwidth() == figures.WIDTH
+        assert figure.get_facecolor()[3] == 0, "the ground must be transparent"
+
+
+def test_bars_are_the_weights_and_the_titles_number_the_stages() -> None:
+    stages = torch.softmax(torch.randn(4, 6, dtype=torch.float64), dim=-1)
+    figure = figures.address_bars(list(stages))
+    for number, (ax, stage) in enumerate(
+        zip(figure.axes, stages, strict=True), start=1
+    ):
+        assert [bar.get_height() for bar in ax.patches] == pytest.approx(stage.tolist())
+        assert ax.get_title("left") == f"{number}  {figures.STAGES[number - 1]}"
+
+
+def test_a_weighting_over_time_has_a_step_a_column() -> None:
+    weightings = torch.softmax(torch.randn(9, 4), dim=-1)
+    _, (ax,) = figures.panels(1, 3)
+    figures.weightings_image(ax, weightings, "shifted")
+    assert ax.images[0].get_array().shape == (4, 9)
+
+
+def test_nothing_in_the_diagram_overlaps_or_is_cut_off() -> None:
+    figure = figures.address_diagram()
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    for index, box in enumerate(boxes):
+        assert figure.bbox.containsx(box.x0)
+        assert figure.bbox.containsx(box.x1)
+        assert not any(box.overlaps(other) for other in boxes[index + 1 :])
