@@ -10,9 +10,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 WIDTH = 5.6
@@ -86,13 +87,11 @@ def memory_image(
     colours = LinearSegmentedColormap.from_list(
         "signed", [COLOURS["shifted"], "#ffffff", COLOURS["memory"]]
     )
-    image = axes.imshow(
-        values, cmap=colours, vmin=-largest, vmax=largest, aspect="auto"
-    )
+    axes.imshow(values, cmap=colours, vmin=-largest, vmax=largest, aspect="auto")
     for i, row in enumerate(values):
         for j, value in enumerate(row):
-            ink = _ink_on(image.cmap(image.norm(value)))
-            text = f"{value:.{decimals}f}"
+            ink = _ink_on(colours(0.5 + 0.5 * value / largest))
+            text = f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
             axes.text(j, i, text, ha="center", va="center", color=ink)
     axes.set_xticks(range(values.shape[1]), columns or _numbers(values.shape[1]))
     axes.set_yticks(range(values.shape[0]), rows or _numbers(values.shape[0]))
@@ -114,6 +113,9 @@ def weighting_bars(
     axes.bar(range(len(values)), values, color=COLOURS.get(colour, colour), width=0.7)
     axes.set_ylim(0, top)
     axes.set_yticks([0, top])
+    spec = axes.get_subplotspec()
+    if spec is None or spec.is_first_col():
+        axes.set_ylabel("weight")
     axes.set_xticks(range(len(values)), names or _numbers(len(values)))
     axes.tick_params(axis="x", length=0)
     axes.set_title(title)
@@ -132,6 +134,8 @@ def weightings_image(
     )
     axes.figure.colorbar(drawn, ax=axes, label="weight", ticks=[0, 1])
     axes.spines[:].set_visible(True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("location")
     axes.set_title(title)
 
@@ -151,7 +155,7 @@ def address_bars(
 def address_diagram() -> Figure:
     """Return the block diagram of an address: what goes in, and the four stages."""
     figure, (ax,) = panels(1, 4.3)
-    ax.set(xlim=(0, 10), ylim=(0, 10.6))
+    ax.set(xlim=(0, 10), ylim=(-0.5, 10.4))
     ax.axis("off")
     blocks = [
         (
@@ -192,9 +196,9 @@ def _arrow(start: tuple[float, float], end: tuple[float, float]) -> FancyArrowPa
     )
 
 
-def _ink_on(colour: Sequence[float]) -> str:
+def _ink_on(colour: Any) -> str:
     """Return black or white, whichever has the higher contrast on ``colour``."""
-    red, green, blue = (channel**2.2 for channel in colour[:3])
+    red, green, blue = (channel**2.2 for channel in to_rgb(colour))
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return "black" if luminance > 0.179 else "white"
 

@@ -45,6 +45,8 @@ def test_numbers_in_a_heat_map_read_on_their_cells() -> None:
     for text, value in zip(ax.texts, memory.flatten().tolist(), strict=True):
         cell = mpl.colors.to_hex(image.cmap(image.norm(value)))
         assert contrast(text.get_color(), cell) >= 4.5, f"{text.get_text()} on {cell}"
+    assert ax.texts[10].get_text() == "0.0"
+    assert ax.texts[0].get_text() == "−1.0"
 
 
 def test_every_figure_has_the_width_of_the_book() -> None:
@@ -78,6 +80,8 @@ def test_a_weighting_over_time_has_a_step_a_column() -> None:
 def test_nothing_in_the_diagram_overlaps_or_is_cut_off() -> None:
     figure = figures.address_diagram()
     figure.canvas.draw()
+    arrows = [patch.get_window_extent() for patch in figure.axes[0].patches]
+    assert all(figure.bbox.y0 < box.y0 < box.y1 < figure.bbox.y1 for box in arrows)
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     for index, box in enumerate(boxes):
         assert figure.bbox.containsx(box.x0)
