@@ -140,7 +140,12 @@ def test_refresh_stores_what_the_cells_give_and_then_changes_nothing(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "old.ipynb"
-    write_notebook(path, ("import os\nprint(os.getcwd())", "elsewhere\n"))
+    widgets = (
+        "from ipywidgets import HBox, IntText\nHBox([IntText(i) for i in range(9)])"
+    )
+    write_notebook(
+        path, ("import os\nprint(os.getcwd())", "elsewhere\n"), (widgets, "")
+    )
     result = python(str(REFRESH), str(path), cwd=ROOT)
     assert result.returncode == 0, result.stderr
     renewed = path.read_bytes()

@@ -44,12 +44,17 @@ def run(path: Path) -> str:
     notebook.metadata.update(kernelspec=KERNEL, language_info={"name": "python"})
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+    return with_lasting_names(notebook) + "\n"
+
+
+def with_lasting_names(notebook: nbformat.NotebookNode) -> str:
+    """Return the notebook's text, its widgets numbered instead of named at random."""
     text: str = nbformat.writes(notebook)
     widgets = notebook.metadata.get("widgets", {}).values()
     names = [name for group in widgets for name in group.get("state", {})]
     for number, name in enumerate(names):
         text = text.replace(name, f"{number:032x}")
-    return text + "\n"
+    return nbformat.writes(nbformat.reads(text, as_version=4))  # sorted by new names
 
 
 def refresh(path: Path) -> None:
@@ -66,4 +71,6 @@ def refresh(path: Path) -> None:
 
 if __name__ == "__main__":
     for argument in sys.argv[1:]:
+        if not Path(argument).is_file():
+            sys.exit(f"{argument}: no such notebook")
         refresh(Path(argument))

@@ -1,0 +1,44 @@
+# `make book` and `make test` are all that a newcomer needs; .venv is made on the way.
+.PHONY: help book test lab refresh clean FORCE
+
+NOTEBOOK ?= $(wildcard book/*.ipynb)
+# The pages show functions and tests from their source files, so these are inputs too;
+# directories are listed for their changed date, which tells that a file was removed.
+INPUTS := $(shell find Makefile _config.yml _toc.yml CITATION.cff book/. ntm/. tests/. \
+  \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -o -print)
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
+
+book: _build/built ## build the pages, and say where to open them
+	@echo "Open $(CURDIR)/_build/html/index.html"
+
+test: ## check everything: style, types, tests, notebooks, pages
+	@.ci/test
+
+lab: ## open the notebooks in JupyterLab
+	@.ci/install lab
+	@.venv/bin/python -m jupyterlab --preferred-dir book $(if $(filter 0,$(shell id -u)),--allow-root)
+
+refresh: ## run the notebooks again and store their outputs (one: NOTEBOOK=book/shift.ipynb)
+	@.ci/install test
+	@.venv/bin/python book/_tools/refresh.py $(NOTEBOOK)
+
+clean: ## remove all that these commands have made, .venv included
+	@rm -rf .venv _build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+# From nothing each time: it takes seconds, and hides no warning and no removed page.
+_build/built: .venv/book.done $(INPUTS)
+	@rm -rf _build/html _build/.doctrees $@
+	@mkdir -p _build
+	@echo "Building the pages (log: _build/book.log)"
+	@.venv/bin/jupyter-book build . -W -n --keep-going >_build/book.log 2>&1 || { \
+	  { grep -E 'WARNING|ERROR|CRITICAL|Error:' _build/book.log || tail -n 20 _build/book.log; } | \
+	    sed "s/$$(printf '\033')\[[0-9;]*m//g; s#$(CURDIR)/##" >&2; \
+	  rm -rf _build/.doctrees; \
+	  echo "The book has warnings or errors (_build/book.log has the details)" >&2; exit 1; }
+	@touch $@
+
+.venv/book.done: FORCE
+	@.ci/install book
