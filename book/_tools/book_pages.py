@@ -1,14 +1,147 @@
-"""What the book's pages need beyond their theme: mathematics without a network."""
+"""What the book's pages need beyond their theme.
 
+Mathematics without a network, dropdowns that are the browser's own, pictures that know
+their size, and a description of every page for search engines and link previews.  How
+the pages look is in `_static/pages.css`; what moves on them, in `_static/pages.js`.
+"""
+
+import os
+import re
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bs4 import BeautifulSoup, NavigableString
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.fileutil import copy_asset_file
 
 MATHJAX = "tex-svg-full.js"
 """All of MathJax's TeX in one file; it draws with paths, so it asks for no fonts."""
+
+GENERATED = {"search": "Search", "genindex": "Index"}
+"""The titles of the pages that no one wrote."""
+
+SHORTEST, ENOUGH, LONGEST = 50, 120, 300
+"""Characters of a description: shorter says nothing, longer is cut when shown."""
+
+
+def mend(soup: BeautifulSoup, pictures: dict[str, Path]) -> None:
+    """Mend the body of a page; ``pictures`` leads from a picture's name to its file."""
+    for box in soup.select(".admonition.dropdown"):
+        title = box.select_one(".admonition-title")
+        if title is None:
+            continue
+        # The browser's own dropdown works by keyboard and without a script.
+        box.name, title.name = "details", "summary"
+        for link in title.select("a"):  # a click on it would not open the dropdown
+            link.unwrap()
+    # Every exercise on a page gets this same id, and an id must be the only one.
+    for section in soup.select("#exercise-content, #solution-content"):
+        section.name = "div"
+        del section["id"]
+    # To a screen reader a list may hold nothing but items, and these hold links.
+    for citation in soup.select(".citation-list, .citation"):
+        del citation["role"]
+    for image in soup.select("img"):
+        path = pictures.get(Path(str(image["src"])).name)
+        if path is not None and path.suffix == ".png":
+            # A notebook fixes both sizes in a style, which squeezes it on a phone.
+            del image["style"]
+            image["width"], image["height"] = map(str, png_size(path.read_bytes()))
+    for formula in soup.select("span.math"):
+        # A drawn formula may end a line, and the comma behind it begin the next.
+        after = formula.next_sibling
+        mark = isinstance(after, NavigableString) and re.match(r"[.,;:!?)’”]+", after)
+        if mark:
+            after.replace_with(NavigableString(after[mark.end() :]))
+            formula.wrap(soup.new_tag("span", attrs={"class": "together"}))
+            formula.insert_after(NavigableString(mark[0]))
+
+
+def png_size(png: bytes) -> tuple[int, int]:
+    """Return width and height in CSS pixels, by the resolution that the PNG states."""
+    width, height = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
+    at = png.find(b"pHYs") + 4
+    per_metre = int.from_bytes(png[at : at + 4], "big") if at > 3 else 0
+    scale = 96 / (per_metre * 0.0254) if per_metre else 1.0
+    return round(width * scale), round(height * scale)
+
+
+def describe(soup: BeautifulSoup, title: str, book: str) -> str:
+    """Return the page's first sentences, up to a formula, or a sentence about it."""
+    words = " ".join(" ".join(p.get_text() for p in soup.select("section > p")).split())
+    text = ""
+    for sentence in re.split(r"(?<=[.?!]) (?=\w)", words):
+        longer = f"{text} {sentence}".strip()
+        is_plain = "\\" not in sentence and sentence.endswith((".", "?", "!"))
+        if not is_plain or len(longer) > LONGEST or len(text) > ENOUGH:
+            break
+        text = longer
+    if len(text) < SHORTEST:
+        return (
+            f"{title}: a page of “{book}”, a book that computes every figure it shows."
+        )
+    return text
+
+
+def tags(title: str, description: str, book: str, url: str | None) -> str:
+    """Return the page's meta tags for search engines and link previews."""
+    properties = {"title": title, "type": "website", "site_name": book}
+    properties |= {"description": description} | ({"url": url} if url else {})
+    lines = [f'<meta name="description" content="{escape(description)}" />']
+    for name, value in properties.items():
+        lines.append(f'<meta property="og:{name}" content="{escape(value)}" />')
+    return "\n".join(lines)
+
+
+def on_page(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict[str, Any],
+    doctree: nodes.document | None,
+) -> None:
+    """Mend a page's body and describe the page, just before it is written."""
+    soup = BeautifulSoup(context.get("body") or "", "html.parser")
+    files = app.builder.images.items()
+    mend(soup, {name: Path(app.srcdir, source) for source, name in files})
+    if "body" in context:
+        context["body"] = str(soup)
+    book = str(app.config.html_title)
+    name = context.get("title") or GENERATED.get(pagename, book)
+    title = BeautifulSoup(name, "html.parser").get_text()
+    own = [
+        str(meta["content"])
+        for meta in (doctree.findall(nodes.meta) if doctree else [])
+        if meta.get("name") == "description"
+    ]
+    description = own[0] if own else describe(soup, title, book)
+    head = tags(title, description, book, context.get("pageurl"))
+    context["metatags"] = head  # the other one, the viewport, is in the theme as well
+    if pagename == app.config.root_doc:
+        write_entrance(app, head)
+
+
+def write_entrance(app: Sphinx, head: str) -> None:
+    """Write the page that leads from the book's folder to its first page."""
+    first = app.builder.get_target_uri(app.config.root_doc)
+    book = escape(str(app.config.html_title))
+    page = f"""<!DOCTYPE html>
+<html lang="{app.config.language}">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <meta http-equiv="refresh" content="0; url={first}" />
+    {head}
+    <title>{book}</title>
+    <link rel="icon" href="_static/{Path(app.config.html_favicon).name}" />
+  </head>
+  <body><h1><a href="{first}">{book}</a></h1></body>
+</html>
+"""
+    (app.outdir / "index.html").write_text(page, encoding="utf-8")
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -23,5 +156,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.config.mathjax_path = MATHJAX
     app.config.mathjax3_config = {"options": {"enableMenu": False}}
+    # Where the book will be published, if that is known: previews need full addresses.
+    app.config.html_baseurl = os.environ.get("BOOK_URL", "")
+    app.connect("html-page-context", on_page)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,116 @@
+"""The built book in a real Chromium: one visit a page and theme, with the network cut.
+
+A visit notes what the page asked for and complained about; the tests look at the page
+itself. No test decides here what is right.
+"""
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pages import BOOK
+from PIL import Image
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
+
+THEMES = ("light", "dark")
+DESKTOP = {"width": 1300, "height": 900}
+PHONE = {"width": 390, "height": 844}
+LOCAL = ("file:", "data:", "blob:")
+
+READY = """async () => {
+  if (window.MathJax?.startup) await MathJax.startup.promise;
+  await document.fonts.ready;
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+}"""
+"""Resolves when formulas and fonts stand and a change of the window has had its effect."""
+
+
+def chromium(playwright: Playwright) -> Browser:
+    """Start the Chromium that is named, installed, or playwright's own, in this order."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = [os.environ.get("CHROMIUM"), *map(shutil.which, names)]
+    found.append(playwright.chromium.executable_path)
+    for path in filter(None, found):
+        if Path(path).is_file():
+            return playwright.chromium.launch(executable_path=path)
+    pytest.fail(
+        "no Chromium: install one, name it in CHROMIUM, or run `playwright install chromium`",
+        pytrace=False,
+    )
+
+
+class Visit:
+    """A page open in one theme, and what it asked for and complained about so far."""
+
+    def __init__(
+        self, browser: Browser, name: str, theme: str, has_scripts: bool = True
+    ) -> None:
+        self.name, self.theme, self.has_scripts = name, theme, has_scripts
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.failures: list[str] = []
+        self.context = browser.new_context(
+            viewport=DESKTOP,
+            device_scale_factor=2,  # fine lines of a figure fall on whole pixels
+            offline=True,
+            reduced_motion="reduce",
+            java_script_enabled=has_scripts,
+        )
+        self.context.add_init_script(
+            f"localStorage.mode = localStorage.theme = {theme!r};"
+        )
+        self.page: Page = self.context.new_page()
+        self.page.on("console", self._on_console)
+        self.page.on(
+            "pageerror", lambda error: self.complaints.append(f"error: {error}")
+        )
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on(
+            "requestfailed",
+            lambda request: self.failures.append(f"{request.url}: {request.failure}"),
+        )
+        self.go(name)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.theme})"
+
+    def go(self, address: str) -> None:
+        """Open another page of the book and wait until its formulas stand."""
+        self.page.goto(f"{BOOK.as_uri()}/{address}")
+        if self.has_scripts:
+            self.page.evaluate(READY)
+
+    @contextmanager
+    def on_a_phone(self) -> Iterator[Page]:
+        """Look at the page through a phone for a while."""
+        self.page.set_viewport_size(PHONE)
+        self.page.evaluate(READY)
+        yield self.page
+        self.page.set_viewport_size(DESKTOP)
+
+    def open_dropdowns(self) -> None:
+        """Open every dropdown, so that what it hides is looked at, too."""
+        self.page.evaluate(
+            "document.querySelectorAll('details').forEach(box => box.open = true)"
+        )
+
+    def picture(self, element: Locator) -> Image.Image:
+        """Return what is seen of an element, two pixels for each of the page's."""
+        element.scroll_into_view_if_needed()
+        box = element.bounding_box()
+        whole = {"x": int(box["x"]), "y": int(box["y"])}
+        whole |= {"width": int(box["width"]) + 2, "height": int(box["height"]) + 2}
+        # Whatever hovers over the page is not part of the element.
+        style = ".bd-header-article, #pst-back-to-top { visibility: hidden }"
+        shot = Image.open(io.BytesIO(self.page.screenshot(clip=whole, style=style)))
+        left, top = (round(2 * (box[side] - whole[side])) for side in ("x", "y"))
+        width, height = round(2 * box["width"]), round(2 * box["height"])
+        return shot.crop((left, top, left + width, top + height))
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")

@@ -1,0 +1,395 @@
+"""What every page of the built book promises to a reader who looks at it.
+
+Each page is opened once in each theme, from disk and with the network cut; the tests
+below share that visit, and leave the page as they found it.
+"""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import LOCAL, THEMES, Visit, chromium
+from pages import BOOK, CHAPTERS, ENTRANCE, PAGES, parse, require_book
+from PIL import Image, ImageFilter
+from playwright.sync_api import Browser, Page, sync_playwright
+
+VIOLATIONS = {"resultTypes": ["violations"]}  # all that axe need tell about: it is slow
+CONTRAST = 4.5  # of text on its ground, WCAG level AA
+SMALLEST_TEXT = 9  # CSS pixels
+FIGURE_TEXT = 11 / 72 * 96  # CSS pixels: ntm.figures letters its figures in 11 points
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    require_book()
+    with sync_playwright() as playwright:
+        running = chromium(playwright)
+        yield running
+        running.close()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(page, theme) for page in PAGES for theme in THEMES],
+    ids=lambda pair: f"{pair[0]}-{pair[1]}",
+)
+def visit(request, browser) -> Iterator[Visit]:
+    opened = Visit(browser, *request.param)
+    yield opened
+    opened.context.close()
+
+
+def test_a_page_asks_for_nothing_but_its_own_files(visit):
+    elsewhere = [url for url in visit.requests if not url.startswith(LOCAL)]
+    assert not elsewhere, f"{visit} asks another host: {elsewhere}"
+    assert not visit.failures, f"{visit} asks for what is not there: {visit.failures}"
+
+
+def test_a_page_has_nothing_to_complain_about(visit):
+    assert not visit.complaints, f"{visit}: {visit.complaints}"
+
+
+def test_every_formula_is_drawn(visit):
+    undrawn, broken, raw = visit.page.evaluate(
+        r"""() => {
+          const texts = (elements) => [...elements].map((element) => element.textContent.trim().slice(0, 80));
+          const raw = [];
+          const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          while (walker.nextNode()) {
+            const { data, parentElement } = walker.currentNode;
+            if (!parentElement.closest("pre, code, script, style, mjx-container") && /\\[()[\]]|\\begin|\$\$/.test(data))
+              raw.push(data.trim().slice(0, 80));
+          }
+          const formulas = [...document.querySelectorAll(".math")];
+          return [
+            texts(formulas.filter((formula) => !formula.querySelector("mjx-container"))),
+            texts(document.querySelectorAll("mjx-merror, [data-mjx-error]")),
+            raw,
+          ];
+        }"""
+    )
+    assert not undrawn, f"{visit}: formulas that are not drawn: {undrawn}"
+    assert not broken, f"{visit}: formulas with an error: {broken}"
+    assert not raw, f"{visit}: TeX in the text: {raw}"
+
+
+def test_every_formula_fits_the_column_of_a_screen(visit):
+    visit.open_dropdowns()
+    wide = visit.page.evaluate(
+        """() => [...document.querySelectorAll("div.math mjx-container")]
+          .filter((formula) => formula.scrollWidth > formula.clientWidth + 1)
+          .map((formula) => `${formula.parentElement.id} is ${formula.scrollWidth - formula.clientWidth} pixels too wide`)"""
+    )
+    assert not wide, f"{visit}: formulas to break into two lines: {wide}"
+
+
+def test_every_picture_says_what_it_shows(visit):
+    pictures = visit.page.evaluate(
+        """() => [...document.querySelectorAll("main img, main svg, main canvas")]
+          .filter((picture) => !picture.closest("mjx-container, button, [aria-hidden=true]"))
+          .map((picture) => [
+            picture.getAttribute("src") ?? picture.outerHTML.slice(0, 80),
+            picture.getAttribute("alt") ?? picture.getAttribute("aria-label")
+              ?? document.getElementById(picture.getAttribute("aria-labelledby"))?.textContent
+              ?? picture.querySelector("title")?.textContent ?? "",
+          ])"""
+    )
+    file_name = re.compile(r"[/\\]|\.(png|jpe?g|svg|gif|webp)\b", re.I)
+    silent = [
+        f"{source}: {text!r}"
+        for source, text in pictures
+        if len(text.strip()) < 30 or file_name.search(text)
+    ]
+    assert not silent, f"{visit}: pictures that do not say what they show: {silent}"
+
+
+def luminance(image: Image.Image) -> np.ndarray:
+    """Return the relative luminance of each pixel, as WCAG defines it."""
+    values = np.asarray(image.convert("RGB"), dtype=float) / 255
+    linear = np.where(
+        values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4
+    )
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def contrast(one: np.ndarray, other: float) -> np.ndarray:
+    return (np.maximum(one, other) + 0.05) / (np.minimum(one, other) + 0.05)
+
+
+def test_the_ink_of_every_figure_stands_out_from_the_page(visit):
+    visit.open_dropdowns()
+    for figure in visit.page.locator("main article img").all():
+        source = figure.get_attribute("src")
+        seen = luminance(visit.picture(figure))
+        file = Image.open((BOOK / visit.name).parent / source).convert("RGBA")
+        on_white = Image.new("RGBA", file.size, "white")
+        on_white.alpha_composite(file)
+        drawn = contrast(luminance(on_white.resize(seen.shape[::-1])), 1.0)
+        ink, ground = drawn >= 7, drawn <= 1.05
+        assert ink.sum() > 50, f"{visit}: {source} has no ink that reads on white"
+        assert ground.sum() > 50, f"{visit}: {source} has no empty ground"
+        readable = contrast(seen, float(np.median(seen[ground]))) >= CONTRAST
+        # Two programs shrink the picture, each its own way: the next pixel counts, too.
+        near = Image.fromarray(readable).convert("L").filter(ImageFilter.MaxFilter(3))
+        share = (np.asarray(near)[ink] > 0).mean()
+        assert share > 0.95, (
+            f"{visit}: only {share:.0%} of the ink of {source} can be read"
+        )
+
+
+def test_one_search_one_heading_and_no_empty_bar(visit):
+    count = """() => {
+      const isSeen = (element) => element.checkVisibility() && element.getBoundingClientRect().height > 0;
+      const seen = (selector) => [...document.querySelectorAll(selector)].filter(isSeen);
+      return [
+        seen("input[type=search], .search-button__button").length,
+        seen("h1").map((heading) => heading.textContent),
+        seen("header, nav, .navbar, .bd-header, .bd-header__inner").filter((bar) =>
+          !bar.innerText.trim() && !bar.querySelector("a, button, input, img")).map((bar) => bar.outerHTML.slice(0, 80)),
+      ];
+    }"""
+    on_a_screen = visit.page.evaluate(count)
+    with visit.on_a_phone() as page:
+        on_a_phone = page.evaluate(count)
+    for place, (searches, headings, empty) in (
+        ("screen", on_a_screen),
+        ("phone", on_a_phone),
+    ):
+        assert searches == 1, f"{visit}: {searches} search boxes on a {place}"
+        assert len(headings) == 1, f"{visit}: first headings on a {place}: {headings}"
+        assert not empty, f"{visit}: empty bars on a {place}: {empty}"
+
+
+def test_a_page_fits_a_phone(visit):
+    visit.open_dropdowns()
+    with visit.on_a_phone() as page:
+        width, window, sticking_out, figures = page.evaluate(
+            """() => {
+              const window_ = document.documentElement.clientWidth;
+              // Not what a box scrolls, clips or keeps off the screen until it is called for.
+              const isKept = (element) => {
+                for (let box = element.parentElement; box && box !== document.body; box = box.parentElement) {
+                  const { overflowX, position } = getComputedStyle(box);
+                  const { left, right } = box.getBoundingClientRect();
+                  if (overflowX !== "visible" && left >= 0 && right <= window_) return true;
+                }
+                return false;
+              };
+              const sticking = [...document.querySelectorAll("main *")].filter((element) =>
+                element.checkVisibility() && element.getBoundingClientRect().width > 0 &&
+                element.getBoundingClientRect().right > window_ + 0.5 && !isKept(element) &&
+                !element.closest("dialog, .bd-sidebar-secondary, mjx-container"));
+              return [
+                document.documentElement.scrollWidth, window_,
+                sticking.map((element) => element.outerHTML.slice(0, 100)),
+                [...document.querySelectorAll("main article img")].map((image) =>
+                  [image.getAttribute("src"), image.getBoundingClientRect().width, image.getAttribute("width"),
+                   image.getBoundingClientRect().height * image.naturalWidth / image.naturalHeight]),
+              ];
+            }"""
+        )
+    assert width <= 390, (
+        f"{visit} is {width} pixels wide on a phone: {sticking_out[:3]}"
+    )
+    assert not sticking_out, f"{visit}: wider than a phone: {sticking_out[:3]}"
+    for source, shown, natural, true in figures:
+        assert natural, f"{visit}: {source} does not say how wide it is"
+        assert shown <= window, (
+            f"{visit}: {source} is {shown:.0f} pixels wide on a phone"
+        )
+        assert abs(shown - true) < 3, f"{visit}: {source} is squeezed on a phone"
+        text = FIGURE_TEXT * shown / float(natural)
+        assert text >= SMALLEST_TEXT, (
+            f"{visit}: {source} has {text:.1f}-pixel text on a phone"
+        )
+
+
+def test_88_columns_of_code_fit_the_column(visit):
+    # A comment of 88 characters in place of what the first listing on the page shows.
+    needed = visit.page.evaluate(
+        """() => {
+          const listing = [...document.querySelectorAll("article pre")].find((pre) => !pre.closest(".admonition"));
+          if (!listing) return null;
+          const shown = listing.innerHTML;
+          listing.textContent = "#".repeat(88);
+          const width = listing.scrollWidth - listing.clientWidth;
+          listing.innerHTML = shown;
+          return width;
+        }"""
+    )
+    assert not needed, f"{visit}: 88 columns of code are {needed} pixels too wide"
+
+
+def test_the_first_stop_of_the_keyboard_skips_to_the_text(visit):
+    page = visit.page
+    page.evaluate("() => { document.activeElement?.blur(); scrollTo(0, 0); }")
+    page.keyboard.press("Tab")
+    stop = page.evaluate(
+        "() => [document.activeElement.innerText, document.activeElement.hash]"
+    )
+    assert stop[1] == "#main-content", f"{visit}: the first stop is {stop}"
+    assert page.locator(stop[1]).count() == 1, f"{visit}: {stop} leads nowhere"
+
+
+def test_what_the_keyboard_reaches_is_seen(visit):
+    visit.open_dropdowns()
+    page = visit.page
+    page.keyboard.press("Tab")  # from here on the browser shows the focus
+    unseen = page.evaluate(
+        """() => {
+          const reachable = 'a[href], button, input, select, summary, [tabindex="0"]';
+          const unseen = [];
+          for (const stop of document.querySelectorAll(reachable)) {
+            if (!stop.checkVisibility({ visibilityProperty: true }) || stop.disabled || stop.closest("dialog")) continue;
+            const look = () => {
+              // The sign may stand on the stop, before it, or on the box it fills.
+              return [[stop, null], [stop, "::before"], [stop, "::after"], [stop.parentElement, null], [stop.parentElement, "::before"]]
+                .map(([element, part]) => {
+                  const style = getComputedStyle(element, part);
+                  return [style.outlineStyle === "none" ? "" : style.outline, style.boxShadow, style.borderColor].join();
+                }).join();
+            };
+            const before = look();
+            stop.focus({ focusVisible: true, preventScroll: true });
+            const isSeen = look() !== before && stop.checkVisibility({ opacityProperty: true });
+            if (document.activeElement === stop && !isSeen) unseen.push(stop.outerHTML.slice(0, 100));
+            stop.blur();
+          }
+          return unseen;
+        }"""
+    )
+    assert not unseen, f"{visit}: the focus cannot be seen on {unseen}"
+
+
+def test_dropdowns_open_by_keyboard(visit):
+    for summary in visit.page.locator("article details > summary").all():
+        box = summary.locator("..")
+        was_open = box.evaluate("box => box.open")
+        summary.focus()
+        visit.page.keyboard.press("Enter")
+        is_open = box.evaluate("box => box.open")
+        assert is_open is not was_open, (
+            f"{visit}: Enter does nothing on {summary.inner_text()!r}"
+        )
+    boxes = visit.page.locator("article .dropdown:not(details)")
+    assert boxes.count() == 0, f"{visit}: a dropdown that is not the browser's own"
+
+
+def turn_to(page: Page, media: str, theme: str) -> str:
+    """Show a page on paper or a screen; wait for a theme and return the one that came."""
+    page.emulate_media(media=media)
+    return page.evaluate(
+        """async (theme) => {
+          const { dataset } = document.documentElement;
+          for (let frame = 0; frame < 60 && dataset.theme !== theme; frame++)
+            await new Promise(requestAnimationFrame);
+          return dataset.theme;
+        }""",
+        theme,
+    )
+
+
+def test_on_paper_everything_is_open_and_dark_on_light(visit):
+    page = visit.page
+    page.evaluate(
+        "document.querySelectorAll('details').forEach(box => box.open = false)"
+    )
+    turn_to(page, "print", "light")
+    ground, closed, headings = page.evaluate(
+        """() => [
+          getComputedStyle(document.body).backgroundColor,
+          [...document.querySelectorAll("article details")].filter((box) =>
+            [...box.children].slice(1).some((child) => !child.checkVisibility() || child.getBoundingClientRect().height === 0))
+            .map((box) => box.querySelector("summary").innerText),
+          [...document.querySelectorAll("h1")].filter((heading) => heading.checkVisibility()).length,
+        ]"""
+    )
+    theme = turn_to(page, "screen", visit.theme)
+    assert not closed, f"{visit}: closed on paper: {closed}"
+    assert ground in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"), (
+        f"{visit}: paper is {ground}"
+    )
+    assert headings == 1, f"{visit}: {headings} first headings on paper"
+    assert theme == visit.theme, f"{visit}: after printing the theme is {theme}"
+
+
+def test_axe_finds_nothing_serious(visit):
+    visit.open_dropdowns()
+    found = [
+        f"{rule['id']}: {node['html'][:120]} ({node['failureSummary'].splitlines()[-1].strip()})"
+        for rule in Axe().run(visit.page, options=VIOLATIONS).response["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+    assert not found, f"{visit}: {len(found)} violations: {found[:3]}"
+
+
+def test_axe_finds_nothing_serious_on_a_phone(visit):
+    visit.open_dropdowns()
+    with visit.on_a_phone() as page:
+        page.wait_for_timeout(400)  # the theme takes its time after a change of width
+        # Of what axe looks at, width changes only this: more boxes scroll.
+        options = {"runOnly": ["scrollable-region-focusable"]}
+        result = Axe().run(page, options=options).response
+    found = [
+        node["html"][:120] for rule in result["violations"] for node in rule["nodes"]
+    ]
+    assert not found, f"{visit}: scrolls, but not by keyboard: {found}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_can_be_read_without_scripts(browser, page):
+    visit = Visit(browser, page, "light", has_scripts=False)
+    try:
+        text = "".join(visit.page.locator("main").inner_text().split())
+        missing = [
+            words
+            for paragraph in parse(page).select("article p:not(details *)")
+            # A title and a caption end in a link that shows only under the mouse.
+            if (words := "".join(paragraph.get_text().split()).removesuffix("#"))
+            not in text
+        ]
+        assert len(text) > 20, f"{page}: nothing to read without scripts"
+        assert not missing, f"{page}: not shown without scripts: {missing[:3]}"
+    finally:
+        visit.context.close()
+
+
+def test_a_word_of_the_book_is_found_from_any_page(browser):
+    start, sought = CHAPTERS[0], CHAPTERS[-1]
+    prose = " ".join(
+        paragraph.get_text() for paragraph in parse(sought).select("article p")
+    )
+    word = max(re.findall(r"\b[a-z]{4,}\b", prose), key=len)
+    visit = Visit(browser, start, "light")
+    try:
+        visit.page.locator(".search-button__button:visible").click()
+        visit.page.keyboard.type(word)
+        visit.page.keyboard.press("Enter")
+        visit.page.wait_for_selector("#search-results li a", timeout=10_000)
+        visit.page.wait_for_function(
+            "document.querySelector('#search-results p').innerText.includes('found')"
+        )
+        results = visit.page.eval_on_selector_all(
+            "#search-results li a", "links => links.map((link) => link.href)"
+        )
+        assert any(
+            result.split("#")[0].split("?")[0].endswith(sought) for result in results
+        ), f"{word!r} is in {sought}, but a search finds {results}"
+        for result in results:
+            visit.page.goto(result)
+            assert visit.page.locator("h1:visible").count() == 1, f"{result} is no page"
+        assert not visit.complaints, f"searching for {word!r}: {visit.complaints}"
+        assert not visit.failures, f"searching for {word!r}: {visit.failures}"
+    finally:
+        visit.context.close()
+
+
+def test_opening_the_folder_shows_the_first_page(browser):
+    page = browser.new_page()
+    page.goto((BOOK / ENTRANCE).as_uri())
+    page.wait_for_url(re.compile(rf"/({'|'.join(map(re.escape, PAGES))})$"))
+    assert page.locator("article h1").count() == 1
+    page.close()
