@@ -31,8 +31,13 @@ READY = """async () => {
 
 def chromium(playwright: Playwright) -> Browser:
     """Start the Chromium that is named, installed, or playwright's own, in this order."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = [os.environ.get("CHROMIUM"), *map(shutil.which, names)]
+    names = (
+        os.environ.get("CHROMIUM"),
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+    )
+    found = [shutil.which(name) for name in names if name]
     found.append(playwright.chromium.executable_path)
     for path in filter(None, found):
         if Path(path).is_file():

@@ -49,6 +49,8 @@ def mend(soup: BeautifulSoup, pictures: dict[str, Path]) -> None:
         if path is not None and path.suffix == ".png":
             # A notebook fixes both sizes in a style, which squeezes it on a phone.
             del image["style"]
+            if "image-reference" in image.parent.get("class", []):
+                image.parent.unwrap()  # a link to the same picture
             image["width"], image["height"] = map(str, png_size(path.read_bytes()))
     for formula in soup.select("span.math"):
         # A drawn formula may end a line, and the comma behind it begin the next.
@@ -118,10 +120,11 @@ def on_page(
         if meta.get("name") == "description"
     ]
     description = own[0] if own else describe(soup, title, book)
-    head = tags(title, description, book, context.get("pageurl"))
-    context["metatags"] = head  # the other one, the viewport, is in the theme as well
+    url = context.get("pageurl")
+    # The other tag in here, the viewport, is in the theme as well.
+    context["metatags"] = tags(title, description, book, url)
     if pagename == app.config.root_doc:
-        write_entrance(app, head)
+        write_entrance(app, tags(book, description, book, url))
 
 
 def write_entrance(app: Sphinx, head: str) -> None:
