@@ -5,8 +5,9 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
 
 // What is wider than the column scrolls, and what scrolls must be reachable by keyboard.
 // The theme forgets formulas, and what a dropdown hides.
+const SCROLLING = "article :is(pre, .pst-scrollable-table-container, div.math mjx-container)";
 function reach() {
-  for (const box of document.querySelectorAll("article :is(pre, div.math mjx-container)")) {
+  for (const box of document.querySelectorAll(SCROLLING)) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
