@@ -1,0 +1,214 @@
+"""A run on disk: it can be stopped at any moment, even by force, and goes on later.
+
+The folder holds ``settings.json`` from the beginning, ``curve.csv`` as it grows,
+``checkpoint.safetensors`` as the last good state of all seeds, and at the end the
+trained machine of one seed, as `ntm.folders` has it.
+"""
+
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import ntm
+from ntm import folders
+from ntm.evaluation import evaluate
+from ntm.folders import FolderError
+from ntm.settings import Settings
+from ntm.training import Evaluation, Stopped, Training, solved_after
+
+SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
+
+
+class Run:
+    """A training and the folder that keeps it; `start` or `resume` one.
+
+    Args:
+        folder: where it is kept.
+        settings: all choices there are.
+        device: where the arithmetic is done.
+        compiled: whether a step runs through ``torch.compile``.
+
+    Chapter: *Training*.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        device: torch.device | str = "cpu",
+        compiled: bool = True,
+    ):
+        self.folder = folder
+        self.settings = settings
+        self.training = Training(settings, device, compiled)
+        self.curve: list[Evaluation] = []
+        self.seconds = 0.0
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        settings: Settings,
+        device: torch.device | str = "cpu",
+        compiled: bool = True,
+    ) -> "Run":
+        """Return a new run in a folder that is empty or not there yet.
+
+        Raises:
+            FolderError: the folder holds something, or cannot be written.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                what = "another run" if (folder / SETTINGS).exists() else "other files"
+                raise FolderError(
+                    f"{folder}: holds {what}; resume that run or choose another folder"
+                )
+        except OSError as error:
+            raise FolderError(f"{folder}: {error.strerror}") from error
+        folders.write_json(folder / SETTINGS, settings.to_json())
+        return cls(folder, settings, device, compiled)
+
+    @classmethod
+    def resume(
+        cls, folder: Path, device: torch.device | str = "cpu", compiled: bool = True
+    ) -> "Run":
+        """Return the run in a folder, as its last checkpoint left it.
+
+        Raises:
+            FolderError: what is missing, damaged or does not fit.
+        """
+        try:
+            settings = Settings.from_json(folders.read_json(folder / SETTINGS))
+        except (TypeError, ValueError) as error:
+            raise FolderError(f"{folder / SETTINGS}: {error}") from error
+        run = cls(folder, settings, device, compiled)
+        path = folder / CHECKPOINT
+        if path.exists():
+            try:
+                run.training.restore(folders.read_tensors(path))
+                note = folders.read_note(path)
+                run.seconds = float(note["seconds"])
+                run.training.stopped = [Stopped(*row) for row in note["stopped"]]
+            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                raise FolderError(f"{path}: does not fit the run: {error}") from error
+        # What came after the checkpoint will come again.
+        if (folder / folders.CURVE).exists():
+            rows = folders.read_curve(folder / folders.CURVE)
+            run.curve = [r for r in rows if r.sequences <= run.training.sequences]
+            folders.write_curve(folder / folders.CURVE, run.curve)
+        return run
+
+    def __iter__(self) -> Iterator[list[Evaluation]]:
+        """Train to the end; give the curve's new rows once they are safely on disk.
+
+        Raises:
+            FolderError: something could not be written; the last checkpoint is good.
+        """
+        if not (self.folder / folders.CURVE).exists():
+            folders.append_curve(self.folder / folders.CURVE, [])
+        before = self.seconds - time.monotonic()
+        for rows in self.training:
+            self.curve += rows
+            self.seconds = before + time.monotonic()
+            folders.append_curve(self.folder / folders.CURVE, rows)
+            self.save_checkpoint()
+            yield rows
+        if not (self.folder / folders.CARD).exists():
+            self.save_best()
+
+    def save_checkpoint(self) -> None:
+        """Write all that is needed to go on, in the place of the last checkpoint."""
+        note = {"seconds": self.seconds, "stopped": self.training.stopped}
+        folders.write_tensors(self.folder / CHECKPOINT, self.training.tensors(), note)
+
+    def save_best(self) -> None:
+        """Write the machine of the seed with the fewest wrong bits, and its card."""
+        lengths = trial_lengths(self.settings)
+        trials = {
+            seed: [
+                evaluate(self.machine(seed), self.training.task, length)
+                for length in lengths
+            ]
+            for seed in self.settings.seeds
+        }
+        best = min(trials, key=lambda s: (sum(r.wrong_bits for r in trials[s]), s))
+        card = {
+            "task": self.settings.task,
+            "seed": best,
+            "chosen": chosen(len(trials), lengths),
+            "settings": self.settings.to_json(),
+            "sequences": self.training.sequences,
+            "seconds": round(self.seconds, 1),
+            "device": device_name(self.training.device),
+            "threads": torch.get_num_threads(),
+            "versions": {
+                "ntm": ntm.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+            "commit": commit(),
+            "solved": {str(s): n for s, n in solved_after(self.curve).items()},
+            "stopped": [row._asdict() for row in self.training.stopped],
+            "results": [result._asdict() for result in trials[best]],
+        }
+        folders.save(self.folder, dict(self.machine(best).named_parameters()), card)
+
+    def machine(self, seed: int) -> nn.Module:
+        """Return the machine of one seed as it is now, on the CPU."""
+        row = self.settings.seeds.index(seed)
+        weights = self.training.population.named(self.training.parameters[row])
+        model = self.settings.make_model(seed)
+        model.load_state_dict({name: w.detach().cpu() for name, w in weights.items()})
+        return model
+
+
+def trial_lengths(settings: Settings) -> list[int]:
+    """Return at which lengths the seeds are compared: that of training, and longer."""
+    (longest,) = settings.make_task().test_size
+    if settings.model == "baseline":
+        return [longest]
+    return [longest, min(6 * longest, max(longest + 1, settings.memory_locations - 8))]
+
+
+def chosen(seeds: int, lengths: list[int]) -> str:
+    """Return in words how a seed was chosen."""
+    if seeds == 1:
+        return "the only seed"
+    at = " and ".join(map(str, lengths))
+    return (
+        f"of {seeds} seeds the one with the fewest wrong bits in 100 sequences of "
+        f"length {at}"
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name by which its maker sells this device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """Return the commit of the package's source, if it is in a checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
