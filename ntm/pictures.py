@@ -64,7 +64,9 @@ def sequence(model: nn.Module, settings: Settings, length: int) -> Figure:
     for axes, (name, panel) in zip(
         figure.subplots(len(panels), sharex=True), panels.items(), strict=True
     ):
-        axes.imshow(panel.T, aspect="auto", interpolation="nearest", vmin=0, vmax=1)
+        axes.imshow(
+            panel.T.numpy(), aspect="auto", interpolation="nearest", vmin=0, vmax=1
+        )
         axes.set_ylabel(name)
     axes.set_xlabel("step")
     return figure

@@ -224,7 +224,7 @@ def rate(settings: Settings, sequences: int) -> float:
 
 
 SOLVED = 0.1
-"""Wrong bits per sequence below which the median of ten evaluations counts as solved."""
+"""A seed is solved when the median wrong bits of ten evaluations are below this."""
 
 
 def solved_after(curve: Iterable[Evaluation]) -> dict[int, int | None]:

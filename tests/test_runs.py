@@ -156,7 +156,7 @@ def test_the_machine_kept_is_the_one_with_the_fewest_wrong_bits(whole: Path) -> 
     kept = dict(folders.load(whole).model.named_parameters())
     mine = dict(run.machine(card["seed"]).named_parameters())
     assert all(torch.equal(kept[name], mine[name]) for name in kept)
-    totals = {seed: 0 for seed in (0, 1, 2)}
+    totals = dict.fromkeys((0, 1, 2), 0)
     for seed, length in itertools.product(totals, (20, 22)):
         result = evaluate(run.machine(seed), run.training.task, length)
         totals[seed] += result.wrong_bits
@@ -289,7 +289,9 @@ def test_weights_that_are_not_finite_are_refused(copied: Path) -> None:
     weights: dict[str, Tensor] = folders.read_tensors(copied / WEIGHTS)
     weights["output.bias"] = weights["output.bias"] * float("nan")
     folders.save(copied, weights, folders.read_json(copied / CARD))
-    with pytest.raises(FolderError, match="output.bias holds numbers that are not fin"):
+    with pytest.raises(
+        FolderError, match=r"output\.bias holds numbers that are not fin"
+    ):
         folders.load(copied)
 
 
@@ -311,7 +313,7 @@ def test_a_checkpoint_of_another_run_is_refused(copied: Path) -> None:
 
 def test_a_curve_that_is_damaged_is_refused(copied: Path) -> None:
     (copied / CURVE).write_text("seed,sequences,bits,wrong_bits\n1,2,x,4\n")
-    with pytest.raises(FolderError, match="curve.csv: line 2 is damaged"):
+    with pytest.raises(FolderError, match=r"curve\.csv: line 2 is damaged"):
         Run.resume(copied, compiled=False)
 
 
