@@ -15,7 +15,7 @@ from ntm import memory as mechanics
 from ntm._checks import require_floating, require_whole
 from ntm.addressing import Address, address
 from ntm.controllers import CONTROLLERS, Carried
-from ntm.heads import Emission, Heads
+from ntm.heads import FIRST_GAIN, Emission, Heads
 
 
 class Weightings(NamedTuple):
@@ -120,6 +120,7 @@ class NTM(nn.Module):
         self.output = nn.Linear(controller_size + read_size, output_size)
         self.initial_row = nn.Parameter(torch.empty(memory_width))
         self.initial_reads = nn.Parameter(torch.zeros(heads, memory_width))
+        nn.init.xavier_uniform_(self.output.weight, gain=FIRST_GAIN)
         nn.init.uniform_(self.initial_row, -(memory_width**-0.5), memory_width**-0.5)
 
     def initial_state(

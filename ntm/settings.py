@@ -15,6 +15,8 @@ from ntm.tasks import TASKS, Task
 
 MODELS = ("ntm", "baseline")
 
+_LIMITS = ("clip_norm", "clip_usual", "clip_component")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -34,6 +36,7 @@ class Settings:
         rise, hold, fall: the learning rate rises until the first of these shares of the
             run, stays until the second, falls until the third, and stays low.
         clip_norm: a gradient longer than this is shortened to it.
+        clip_usual: nor may it be longer than this many times what was usual lately.
         clip_component: each number of a gradient is held within ± this.
         evaluate_every: sequences between two evaluations.
         evaluation_sequences: sequences of an evaluation.
@@ -56,13 +59,14 @@ class Settings:
     baseline_layers: int = 3
     seeds: tuple[int, ...] = (0,)
     sequences: int = 50_000
-    batch_size: int = 4
+    batch_size: int = 8
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     rise: float = 0.02
-    hold: float = 0.3
-    fall: float = 0.7
+    hold: float = 0.25
+    fall: float = 0.6
     clip_norm: float = 1.0
+    clip_usual: float = 2.0
     clip_component: float = math.inf
     evaluate_every: int = 400
     evaluation_sequences: int = 100
@@ -89,7 +93,7 @@ class Settings:
             )
         for seed in self.seeds:
             require_whole(0, seeds=seed)
-        for name in ("learning_rate", "clip_norm", "clip_component"):
+        for name in ("learning_rate", *_LIMITS):
             if not getattr(self, name) > 0:
                 raise ValueError(
                     f"{name}: got {getattr(self, name)}, needs more than 0"
@@ -115,8 +119,9 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them; `from_json` turns it back."""
         values = dataclasses.asdict(self)
-        if math.isinf(self.clip_component):
-            values["clip_component"] = None
+        for name in _LIMITS:
+            if math.isinf(values[name]):
+                values[name] = None  # JSON knows no infinity
         return values | {"seeds": list(self.seeds)}
 
     @classmethod
@@ -136,8 +141,9 @@ class Settings:
         if not isinstance(values["seeds"], list):
             raise ValueError(f"seeds: got {values['seeds']!r}, needs a list")
         values = values | {"seeds": tuple(values["seeds"])}
-        if values["clip_component"] is None:
-            values["clip_component"] = math.inf
+        for name in _LIMITS:
+            if values[name] is None:
+                values[name] = math.inf
         return cls(**values)
 
     def _build(self) -> nn.Module:
