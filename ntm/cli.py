@@ -1,4 +1,4 @@
-"""The command line: ``python -m ntm train``, ``resume``, ``evaluate`` and ``show``.
+"""The command line: ``python -m ntm`` train, resume, evaluate, choose and show.
 
 A result goes to standard output, everything else to standard error.  What cannot be
 done is said in one line; the exit code is then 1, or 2 for a wrong command.
@@ -84,6 +84,14 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--json", action="store_true", help="print one JSON object")
     test.add_argument("--save", action="store_true", help="add results to the card")
     _add_device(test)
+
+    choose = commands.add_parser("choose", help="keep the seed that does best at this")
+    choose.set_defaults(act=_choose)
+    choose.add_argument("folder", type=Path)
+    choose.add_argument("--lengths", type=int, nargs="+", required=True)
+    choose.add_argument("--memory-locations", type=int)
+    choose.add_argument("--sequences", type=int, default=100, help="of each length")
+    _add_device(choose)
 
     show = commands.add_parser("show", help="draw the curves, and one sequence")
     show.set_defaults(act=_show)
@@ -221,6 +229,18 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _rows(results: list[Result]) -> list[dict[str, Any]]:
     return [result._asdict() for result in results]
+
+
+def _choose(options: argparse.Namespace) -> int:
+    run = Run.resume(options.folder, _prepare(options), compiled=False)
+    if not run.training.finished:
+        raise FolderError(f"{options.folder}: is not finished; resume it first")
+    trials = [(length, options.memory_locations) for length in options.lengths]
+    for seed, results in run.choose(trials, options.sequences).items():
+        wrong = ", ".join(f"{r.wrong_bits} at {r.length}" for r in results)
+        print(f"seed {seed}: wrong bits {wrong}")
+    print(f"{run.folder}: seed {folders.load(run.folder).card['seed']} is kept")
+    return 0
 
 
 def _show(options: argparse.Namespace) -> int:

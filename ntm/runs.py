@@ -8,7 +8,7 @@ trained machine of one seed, as `ntm.folders` has it.
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from torch import nn
 
 import ntm
 from ntm import folders
-from ntm.evaluation import evaluate
+from ntm.evaluation import Result, evaluate
 from ntm.folders import FolderError
 from ntm.settings import Settings
 from ntm.training import Evaluation, Stopped, Training, solved_after
@@ -120,28 +120,48 @@ class Run:
             self.save_checkpoint()
             yield rows
         if not (self.folder / folders.CARD).exists():
-            self.save_best()
+            self.choose(usual_trials(self.settings))
 
     def save_checkpoint(self) -> None:
         """Write all that is needed to go on, in the place of the last checkpoint."""
         note = {"seconds": self.seconds, "stopped": self.training.stopped}
         folders.write_tensors(self.folder / CHECKPOINT, self.training.tensors(), note)
 
-    def save_best(self) -> None:
-        """Write the machine of the seed with the fewest wrong bits, and its card."""
-        lengths = trial_lengths(self.settings)
-        trials = {
+    def choose(
+        self, trials: Sequence[tuple[int, int | None]], sequences: int = 100
+    ) -> dict[int, list[Result]]:
+        """Keep the machine of the seed with the fewest wrong bits; write its card.
+
+        Args:
+            trials: pairs of a length and a number of memory locations, None for the
+                machine's own.
+            sequences: how many at each length.
+
+        Returns:
+            The results of all seeds.
+
+        Raises:
+            ValueError: a trial that cannot be.
+            FolderError: something could not be written.
+        """
+        results = {
             seed: [
-                evaluate(self.machine(seed), self.training.task, length)
-                for length in lengths
+                evaluate(
+                    self.machine(seed),
+                    self.training.task,
+                    length,
+                    sequences=sequences,
+                    memory_locations=locations,
+                )
+                for length, locations in trials
             ]
             for seed in self.settings.seeds
         }
-        best = min(trials, key=lambda s: (sum(r.wrong_bits for r in trials[s]), s))
+        best = min(results, key=lambda s: sum(r.wrong_bits for r in results[s]))
         card = {
             "task": self.settings.task,
             "seed": best,
-            "chosen": chosen(len(trials), lengths),
+            "chosen": how_chosen(results[best], len(results)),
             "settings": self.settings.to_json(),
             "sequences": self.training.sequences,
             "seconds": round(self.seconds, 1),
@@ -155,9 +175,10 @@ class Run:
             "commit": commit(),
             "solved": {str(s): n for s, n in solved_after(self.curve).items()},
             "stopped": [row._asdict() for row in self.training.stopped],
-            "results": [result._asdict() for result in trials[best]],
+            "results": [result._asdict() for result in results[best]],
         }
         folders.save(self.folder, dict(self.machine(best).named_parameters()), card)
+        return results
 
     def machine(self, seed: int) -> nn.Module:
         """Return the machine of one seed as it is now, on the CPU."""
@@ -168,22 +189,28 @@ class Run:
         return model
 
 
-def trial_lengths(settings: Settings) -> list[int]:
-    """Return at which lengths the seeds are compared: that of training, and longer."""
+def usual_trials(settings: Settings) -> list[tuple[int, int | None]]:
+    """Return where seeds are compared: at the length of training, and far beyond it."""
     (longest,) = settings.make_task().test_size
     if settings.model == "baseline":
-        return [longest]
-    return [longest, min(6 * longest, max(longest + 1, settings.memory_locations - 8))]
+        return [(longest, None)]
+    room = settings.memory_locations - 8
+    return [(longest, None), (min(6 * longest, max(longest + 1, room)), None)]
 
 
-def chosen(seeds: int, lengths: list[int]) -> str:
+def how_chosen(results: list[Result], seeds: int) -> str:
     """Return in words how a seed was chosen."""
     if seeds == 1:
         return "the only seed"
-    at = " and ".join(map(str, lengths))
+    where = " and ".join(
+        f"{r.length} ({r.memory_locations} locations)"
+        if r.memory_locations
+        else f"{r.length}"
+        for r in results
+    )
     return (
-        f"of {seeds} seeds the one with the fewest wrong bits in 100 sequences of "
-        f"length {at}"
+        f"of {seeds} seeds the one with the fewest wrong bits in "
+        f"{results[0].sequences} sequences each of length {where}"
     )
 
 

@@ -108,6 +108,25 @@ def test_evaluate_can_add_results_to_the_card(tmp_path: Path) -> None:
     assert [(r["length"], r["sequences"]) for r in rows] == [(9, 5), (20, 5), (22, 100)]
 
 
+def test_choose_keeps_the_seed_that_does_best_at_what_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.finished(tmp_path / "x")
+    options = "--lengths 3 4 --memory-locations 9 --sequences 5"
+    assert main(["choose", str(tmp_path / "x"), *options.split()]) == 0
+    *seeds, kept = capsys.readouterr().out.splitlines()
+    wrong = {
+        int(line.split()[1].rstrip(":")): sum(map(int, re.findall(r"(\d+) at", line)))
+        for line in seeds
+    }
+    best = folders.load(tmp_path / "x").card
+    assert wrong[best["seed"]] == min(wrong.values())
+    assert kept.endswith(f"seed {best['seed']} is kept")
+    assert best["chosen"].endswith(
+        "in 5 sequences each of length 3 (9 locations) and 4 (9 locations)"
+    )
+
+
 def test_show_draws_pictures(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     assert main(["show", str(run), "--out", str(tmp_path), "--length", "4"]) == 0
