@@ -15,7 +15,7 @@ from ntm.tasks import TASKS, Task
 
 MODELS = ("ntm", "baseline")
 
-_LIMITS = ("clip_norm", "clip_usual", "clip_component")
+_LIMITS = ("clip_norm", "clip_component")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,6 @@ class Settings:
         rise, hold, fall: the learning rate rises until the first of these shares of the
             run, stays until the second, falls until the third, and stays low.
         clip_norm: a gradient longer than this is shortened to it.
-        clip_usual: nor may it be longer than this many times what was usual lately.
         clip_component: each number of a gradient is held within ± this.
         evaluate_every: sequences between two evaluations.
         evaluation_sequences: sequences of an evaluation.
@@ -63,10 +62,9 @@ class Settings:
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     rise: float = 0.02
-    hold: float = 0.25
-    fall: float = 0.6
+    hold: float = 0.2
+    fall: float = 0.7
     clip_norm: float = 1.0
-    clip_usual: float = 2.0
     clip_component: float = math.inf
     evaluate_every: int = 400
     evaluation_sequences: int = 100

@@ -110,7 +110,7 @@ class Training:
         (gradient,) = torch.autograd.grad(loss.sum(), parameters)
         self.parameters = parameters.detach()
         change, memory = optimizers.OPTIMIZERS[self.settings.optimizer](
-            limit(gradient, self.memory, self.settings),
+            limit(gradient, self.settings),
             self.memory,
             rate(self.settings, self.sequences),
         )
@@ -204,16 +204,10 @@ LOWEST = 0.01
 """The share of the learning rate that is left at the end."""
 
 
-def limit(gradient: Tensor, memory: optimizers.Memory, settings: Settings) -> Tensor:
-    """Return the gradient, shortened to the allowed norm, each seed's by itself.
-
-    Allowed is `Settings.clip_norm`, and `Settings.clip_usual` times the norm that this
-    seed's gradients had lately.
-    """
-    usual = optimizers.usual_norm(settings.optimizer, memory)
-    allowed = (settings.clip_usual * usual).clamp_max(settings.clip_norm)
+def limit(gradient: Tensor, settings: Settings) -> Tensor:
+    """Return the gradient, shortened to the allowed norm, each seed's by itself."""
     norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-    shortened: Tensor = gradient * (allowed / norm).nan_to_num(1).clamp_max(1)
+    shortened: Tensor = gradient * (settings.clip_norm / norm).clamp_max(1)
     return shortened.clamp(-settings.clip_component, settings.clip_component)
 
 

@@ -136,31 +136,15 @@ def test_an_evaluation_is_of_the_longest_length_and_the_same_for_all_seeds() -> 
 
 def test_each_seed_has_its_own_limit_on_the_norm() -> None:
     gradient = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
-    nothing = optimizers.start(gradient)
-    limited = limit(gradient, nothing, tiny.settings(clip_norm=1.0))
+    limited = limit(gradient, tiny.settings(clip_norm=1.0))
     assert_close(limited, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]]))
 
 
 def test_components_can_be_limited_as_in_the_paper() -> None:
     gradient = torch.tensor([[30.0, -4.0]])
-    nothing = optimizers.start(gradient)
-    paper = tiny.settings(clip_norm=math.inf, clip_component=10.0, clip_usual=math.inf)
-    limited = limit(gradient, nothing, paper)
+    paper = tiny.settings(clip_norm=math.inf, clip_component=10.0)
+    limited = limit(gradient, paper)
     assert limited.tolist() == [[10, -4]]
-
-
-@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
-def test_no_gradient_counts_more_than_twice_what_was_usual(name: str) -> None:
-    usual = torch.tensor([[0.3, 0.4], [0.03, 0.04], [0.0, 0.0]])
-    memory = optimizers.start(usual)
-    for _ in range(50):
-        _, memory = optimizers.OPTIMIZERS[name](usual, memory, 0.01)
-    assert_close(
-        optimizers.usual_norm(name, memory), torch.tensor([[0.5], [0.05], [0.0]])
-    )
-    settings = tiny.settings(optimizer=name, clip_norm=0.9, clip_usual=2.0)
-    limited = limit(100 * usual, memory, settings)
-    assert_close(limited, usual * torch.tensor([[0.9 / 0.5], [2.0], [0.0]]))
 
 
 def test_the_learning_rate_rises_stays_falls_and_stays_low() -> None:
@@ -185,7 +169,7 @@ def minimised(name: str, rows: int = 1) -> list[Tensor]:
 
 def test_adam_is_pytorchs() -> None:
     p = nn.Parameter(torch.linspace(-1, 2, 6, dtype=torch.float64))
-    theirs = torch.optim.Adam([p], lr=0.01, betas=(0.9, optimizers.DECAY["adam"]))
+    theirs = torch.optim.Adam([p], lr=0.01)
     for ours in minimised("adam"):
         p.grad = p.detach().cos() * p.detach()
         theirs.step()
@@ -320,7 +304,7 @@ def test_solved_is_a_median_of_ten_evaluations_below_a_tenth_of_a_bit() -> None:
         ({"learning_rate": 0.0}, "learning_rate: got 0.0, needs more than 0"),
         ({"learning_rate": math.nan}, "learning_rate: got nan, needs more than 0"),
         ({"clip_norm": -1.0}, "clip_norm: got -1.0, needs more than 0"),
-        ({"hold": 0.8}, "rise, hold, fall: got 0.02, 0.8, 0.6, needs 0 ≤ rise"),
+        ({"hold": 0.8}, "rise, hold, fall: got 0.02, 0.8, 0.7, needs 0 ≤ rise"),
         ({"evaluate_every": 5}, "evaluate_every: got 5, needs a multiple of the batch"),
     ],
 )
