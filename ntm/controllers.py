@@ -59,9 +59,6 @@ class LSTM(nn.Module):
         super().__init__()
         below = [input_size] + [size] * (layers - 1)
         self.gates = nn.ModuleList(nn.Linear(n + size, 4 * size) for n in below)
-        for layer in self.gates:  # twice as large as PyTorch's; see heads.FIRST_GAIN
-            assert isinstance(layer, nn.Linear)
-            nn.init.uniform_(layer.weight, -2 * size**-0.5, 2 * size**-0.5)
         self.initial_hidden = nn.Parameter(torch.zeros(layers, size))
         self.initial_cell = nn.Parameter(torch.zeros(layers, size))
 

@@ -181,9 +181,9 @@ class Run:
         return results
 
     def machine(self, seed: int) -> nn.Module:
-        """Return the machine of one seed as it is now, on the CPU."""
+        """Return the machine of one seed, its parameters averaged, on the CPU."""
         row = self.settings.seeds.index(seed)
-        weights = self.training.population.named(self.training.parameters[row])
+        weights = self.training.population.named(self.training.average[row])
         model = self.settings.make_model(seed)
         model.load_state_dict({name: w.detach().cpu() for name, w in weights.items()})
         return model

@@ -37,6 +37,8 @@ class Settings:
             run, stays until the second, falls until the third, and stays low.
         clip_norm: a gradient longer than this is shortened to it.
         clip_component: each number of a gradient is held within ± this.
+        average: how much of the running average of the parameters stays from one update
+            to the next; it is this average that is judged and kept.
         evaluate_every: sequences between two evaluations.
         evaluation_sequences: sequences of an evaluation.
 
@@ -62,10 +64,11 @@ class Settings:
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     rise: float = 0.02
-    hold: float = 0.2
-    fall: float = 0.7
+    hold: float = 0.15
+    fall: float = 0.6
     clip_norm: float = 1.0
     clip_component: float = math.inf
+    average: float = 0.995
     evaluate_every: int = 400
     evaluation_sequences: int = 100
 
@@ -96,6 +99,8 @@ class Settings:
                 raise ValueError(
                     f"{name}: got {getattr(self, name)}, needs more than 0"
                 )
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average: got {self.average}, needs 0 ≤ average < 1")
         if not 0 <= self.rise <= self.hold < self.fall <= 1:
             raise ValueError(
                 f"rise, hold, fall: got {self.rise}, {self.hold}, {self.fall}, needs "

@@ -74,6 +74,7 @@ class Training:
         models = [settings.make_model(seed) for seed in settings.seeds]
         self.population = Population(models[0].to(device), compiled)
         self.parameters = self.population.stack(models).to(device)
+        self.average = self.parameters.clone()
         self.memory = optimizers.start(self.parameters)
         self.running = torch.ones(len(models), dtype=torch.bool, device=device)
         self.stopped: list[Stopped] = []
@@ -118,6 +119,10 @@ class Training:
         self._stop_where_not_finite(gradient)
         moves = self.running.unsqueeze(-1)
         self.parameters = torch.where(moves, self.parameters + change, self.parameters)
+        # Early on the average is of few updates, so that it does not lag behind.
+        stays = min(self.settings.average, self.updates / (self.updates + 9))
+        mixed = stays * self.average + (1 - stays) * self.parameters
+        self.average = torch.where(moves, mixed, self.average)
         self.memory = {
             name: torch.where(moves, new, self.memory[name]) if new.dim() else new
             for name, new in memory.items()
@@ -147,7 +152,7 @@ class Training:
                 for part in one
             )
         )
-        logits = self.population(self.parameters, batch.inputs)
+        logits = self.population(self.average, batch.inputs)
         bits = cost_in_bits(logits, batch).mean(dim=-1).tolist()
         wrong = wrong_bits(logits, batch).double().mean(dim=-1).tolist()
         rows = zip(self.settings.seeds, bits, wrong, self.running.tolist(), strict=True)
@@ -157,6 +162,7 @@ class Training:
         """Return all that is needed to go on from here."""
         return {
             "parameters": self.parameters.detach(),
+            "average": self.average,
             "running": self.running,
             "updates": torch.tensor(self.updates),
             "random.sizes": self.sizes.get_state(),
@@ -179,6 +185,7 @@ class Training:
                 raise ValueError(f"{name}: got {kind}, needs {mine.dtype}")
         on_device = {name: tensor.to(self.device) for name, tensor in tensors.items()}
         self.parameters = on_device["parameters"].clone()
+        self.average = on_device["average"].clone()
         self.running = on_device["running"]
         self.updates = int(tensors["updates"])
         # Cloned: a generator reads from where the memory of a view begins.
