@@ -137,7 +137,10 @@ class Heads(nn.Module):
         self._sizes = [focus_size(width, shift_range), 2 * width]
         self._sizes.append(self._sizes[0])
         self.linear = nn.Linear(controller_size, heads * sum(self._sizes))
-        nn.init.xavier_uniform_(self.linear.weight, gain=FIRST_GAIN)
+        # What is written begins loud, where it is written stays quiet.
+        by_head = self.linear.weight.detach().unflatten(0, (heads, -1))
+        for change_rows in torch.split(by_head, self._sizes, dim=1)[1]:
+            nn.init.xavier_uniform_(change_rows, gain=FIRST_GAIN)
 
     def forward(self, controller_output: Tensor) -> Emission:
         """Return what each head is told: ``(…, controller_size)`` → ``(…, H, …)``."""

@@ -47,19 +47,14 @@ def rmsprop(gradient: Tensor, memory: Memory, rate: float) -> tuple[Tensor, Memo
 def adam(gradient: Tensor, memory: Memory, rate: float) -> tuple[Tensor, Memory]:
     """Adam, Kingma and Ba 2014, arXiv 1412.6980, algorithm 1.
 
-    m = 0.9 m + 0.1 g;  v = 0.99 v + 0.01 g²;
-    Δ = −η m / (1 − 0.9ᵗ) / (√(v / (1 − 0.99ᵗ)) + 1e-5)
-
-    There 0.99 is 0.999 and 1e-5 is 1e-8.  A machine that has learned copy has tiny
-    gradients.  Divided by their own tiny size they become steps as large as ever, and
-    one rare mistake after a thousand of them throws it out again; so small ones count
-    as small here, and the mean square follows ten times as fast.
+    m = 0.9 m + 0.1 g;  v = 0.999 v + 0.001 g²;
+    Δ = −η m / (1 − 0.9ᵗ) / (√(v / (1 − 0.999ᵗ)) + 1e-8)
     """
     count = memory["count"] + 1
     mean = 0.9 * memory["mean"] + 0.1 * gradient
-    square = 0.99 * memory["square"] + 0.01 * gradient**2
+    square = 0.999 * memory["square"] + 0.001 * gradient**2
     likely = mean / (1 - 0.9**count).to(mean.dtype)
-    spread = (square / (1 - 0.99**count).to(mean.dtype)).sqrt() + 1e-5
+    spread = (square / (1 - 0.999**count).to(mean.dtype)).sqrt() + 1e-8
     change = -rate * likely / spread
     return change, {"mean": mean, "square": square, "change": change, "count": count}
 
