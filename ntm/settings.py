@@ -65,7 +65,7 @@ class Settings:
     learning_rate: float = 1e-3
     rise: float = 0.02
     hold: float = 0.15
-    fall: float = 0.6
+    fall: float = 0.9
     clip_norm: float = 1.0
     clip_component: float = math.inf
     average: float = 0.995
