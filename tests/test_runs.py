@@ -69,16 +69,11 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 
 def test_killed_by_force_it_goes_on_and_ends_with_the_same_bits(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ntm"]
-    settings = "--seeds 2 --sequences 120 --evaluate-every 4 --evaluation-sequences 2"
-    train = [*command, "train", "copy", "--eager", "--threads", "1", *settings.split()]
-    train += [
-        "--memory-locations",
-        "30",
-        "--controller-size",
-        "6",
-        "--memory-width",
-        "4",
-    ]
+    settings = (
+        "--eager --threads 1 --seeds 2 --sequences 60 --batch-size 2 --evaluate-every 2 "
+        "--memory-locations 30 --memory-width 4 --controller-size 6"
+    )
+    train = [*command, "train", "copy", *settings.split()]
     subprocess.run([*train, "--out", tmp_path / "a"], check=True, capture_output=True)
     with subprocess.Popen(
         [*train, "--out", tmp_path / "b"], stderr=subprocess.PIPE
