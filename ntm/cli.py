@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(act=_train)
     train.add_argument("task", choices=sorted(TASKS))
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
+    train.add_argument(
+        "--first", type=Path, help="a finished run from whose machines to go on"
+    )
     train.add_argument("--seeds", type=int, default=1, help="how many, from 0 on")
     train.add_argument("--model", choices=MODELS)
     train.add_argument("--controller", choices=sorted(CONTROLLERS))
@@ -133,9 +136,12 @@ def _train(options: argparse.Namespace) -> int:
     names = {field.name for field in dataclasses.fields(Settings)}
     given = {k: v for k, v in vars(options).items() if k in names and v is not None}
     settings = Settings(**given | {"seeds": tuple(range(options.seeds))})
-    return _follow(
-        Run.start(options.out, settings, _prepare(options), options.compiled)
-    )
+    return _follow(_start(options, settings))
+
+
+def _start(options: argparse.Namespace, settings: Settings) -> Run:
+    device = _prepare(options)
+    return Run.start(options.out, settings, device, options.compiled, options.first)
 
 
 def _resume(options: argparse.Namespace) -> int:

@@ -22,6 +22,8 @@ from ntm.settings import Settings
 from ntm.training import Evaluation, Stopped, Training, solved_after
 
 SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
+FIRST, FIRST_CURVE = "first.json", "first.csv"
+"""Card and curve of the run from which this one went on with other settings."""
 
 
 class Run:
@@ -56,11 +58,21 @@ class Run:
         settings: Settings,
         device: torch.device | str = "cpu",
         compiled: bool = True,
+        first: Path | None = None,
     ) -> "Run":
         """Return a new run in a folder that is empty or not there yet.
 
+        Args:
+            folder: where it is kept.
+            settings: all choices there are.
+            device: where the arithmetic is done.
+            compiled: whether a step runs through ``torch.compile``.
+            first: a finished run of the same seeds; the new one begins with the
+                machines and the streams of sequences with which that one ended.
+
         Raises:
-            FolderError: the folder holds something, or cannot be written.
+            FolderError: the folder holds something or cannot be written, or the first
+                run is not finished or does not fit.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -71,8 +83,11 @@ class Run:
                 )
         except OSError as error:
             raise FolderError(f"{folder}: {error.strerror}") from error
+        run = cls(folder, settings, device, compiled)
+        if first is not None:
+            run._go_on_from(first)
         folders.write_json(folder / SETTINGS, settings.to_json())
-        return cls(folder, settings, device, compiled)
+        return run
 
     @classmethod
     def resume(
@@ -103,6 +118,24 @@ class Run:
             run.curve = [r for r in rows if r.sequences <= run.training.sequences]
             folders.write_curve(folder / folders.CURVE, run.curve)
         return run
+
+    def _go_on_from(self, first: Path) -> None:
+        card = folders.read_json(first / folders.CARD)
+        curve = folders.read_curve(first / folders.CURVE)
+        ended = folders.read_tensors(first / CHECKPOINT)
+        names = ("random.sizes", "random.streams", "running")
+        fresh = self.training.tensors()
+        try:
+            if card["settings"]["seeds"] != list(self.settings.seeds):
+                raise ValueError(f"seeds: got {list(self.settings.seeds)}")
+            begin = {name: ended[name] for name in names}
+            begin |= dict.fromkeys(("parameters", "average"), ended["average"])
+            self.training.restore(fresh | begin)
+        except (KeyError, ValueError) as error:
+            raise FolderError(f"{first}: does not fit this run: {error}") from error
+        folders.write_json(self.folder / FIRST, card)
+        folders.write_curve(self.folder / FIRST_CURVE, curve)
+        self.save_checkpoint()
 
     def __iter__(self) -> Iterator[list[Evaluation]]:
         """Train to the end; give the curve's new rows once they are safely on disk.
@@ -177,6 +210,8 @@ class Run:
             "stopped": [row._asdict() for row in self.training.stopped],
             "results": [result._asdict() for result in results[best]],
         }
+        if (self.folder / FIRST).exists():
+            card["first"] = folders.read_json(self.folder / FIRST)
         folders.save(self.folder, dict(self.machine(best).named_parameters()), card)
         return results
 

@@ -127,6 +127,38 @@ def test_the_stopped_seeds_are_remembered(
     assert folders.load(tmp_path / "run").model is not None
 
 
+# Going on from a finished run with other settings.
+
+
+def test_a_run_goes_on_from_the_machines_of_another(
+    whole: Path, tmp_path: Path
+) -> None:
+    tight = tiny.settings(memory_locations=9, sequences=8)
+    run = Run.start(tmp_path / "x", tight, compiled=False, first=whole)
+    before = folders.read_tensors(whole / CHECKPOINT)
+    assert torch.equal(run.training.parameters, before["average"])
+    assert torch.equal(run.training.streams[1].get_state(), before["random.streams"][1])
+    assert run.training.sequences == 0
+    resumed(tmp_path / "x")
+    card = folders.load(tmp_path / "x").card
+    assert card["first"] == folders.read_json(whole / CARD)
+    assert (card["sequences"], card["settings"]["memory_locations"]) == (8, 9)
+    first_curve = (tmp_path / "x" / "first.csv").read_bytes()
+    assert first_curve == (whole / CURVE).read_bytes()
+    after = folders.read_tensors(tmp_path / "x" / CHECKPOINT)
+    assert not torch.equal(after["average"], before["average"])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seeds": (0, 1)}, {"controller_size": 7}], ids=str
+)
+def test_a_first_run_that_does_not_fit_is_refused(
+    whole: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(FolderError, match="does not fit this run"):
+        Run.start(tmp_path / "x", tiny.settings(**changes), compiled=False, first=whole)
+
+
 # What a run leaves behind.
 
 
