@@ -6,6 +6,7 @@ W here, because ``memory`` is the matrix.
 """
 
 from ntm import addressing, memory
+from ntm.machine import NTM
 
-__all__ = ["addressing", "memory"]
+__all__ = ["NTM", "addressing", "memory"]
 __version__ = "0.1.0"

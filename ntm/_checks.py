@@ -19,6 +19,15 @@ def require_floating(**tensors: object) -> None:
             raise TypeError(f"{name}: got {kind}, needs a floating-point tensor")
 
 
+def require_whole(least: int, **numbers: object) -> None:
+    """Raise for the first that is not a whole number, or is less than ``least``."""
+    for name, number in numbers.items():
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise TypeError(f"{name}: got {number!r}, needs a whole number")
+        if number < least:
+            raise ValueError(f"{name}: got {number}, needs at least {least}")
+
+
 def require_axes(name: str, tensor: Tensor, axes: str) -> None:
     """Raise ``ValueError`` unless the last dimensions are those in ``axes``, none 0."""
     needed = axes.split()

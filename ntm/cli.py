@@ -1,0 +1,261 @@
+"""The command line: ``python -m ntm`` train, resume, evaluate, choose and show.
+
+A result goes to standard output, everything else to standard error.  What cannot be
+done is said in one line; the exit code is then 1, or 2 for a wrong command.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from ntm import folders, pretrained
+from ntm.controllers import CONTROLLERS
+from ntm.evaluation import Result, evaluate
+from ntm.folders import FolderError, Trained
+from ntm.optimizers import OPTIMIZERS
+from ntm.runs import Run
+from ntm.settings import MODELS, Settings
+from ntm.tasks import TASKS
+from ntm.training import solved_after
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say and return the exit code."""
+    options = _parser().parse_args(arguments)
+    act: Callable[[argparse.Namespace], int] = options.act
+    try:
+        return act(options)
+    except (FolderError, ValueError, TypeError) as error:
+        print(f"ntm: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "ntm: stopped; `resume` goes on from the last checkpoint", file=sys.stderr
+        )
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ntm", description="Neural Turing Machines.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    train = commands.add_parser("train", help="train machines from nothing")
+    train.set_defaults(act=_train)
+    train.add_argument("task", choices=sorted(TASKS))
+    train.add_argument("--out", type=Path, required=True, help="folder of the run")
+    train.add_argument(
+        "--first", type=Path, help="a finished run from whose machines to go on"
+    )
+    train.add_argument("--seeds", type=int, default=1, help="how many, from 0 on")
+    train.add_argument("--model", choices=MODELS)
+    train.add_argument("--controller", choices=sorted(CONTROLLERS))
+    train.add_argument("--optimizer", choices=sorted(OPTIMIZERS))
+    for field in dataclasses.fields(Settings):
+        if field.type in (int, float):
+            option = "--" + field.name.replace("_", "-")
+            train.add_argument(option, type=field.type, metavar=str(field.default))
+    _add_compiled(train)
+    _add_device(train)
+
+    resume = commands.add_parser("resume", help="go on with a run that was stopped")
+    resume.set_defaults(act=_resume)
+    resume.add_argument("folder", type=Path)
+    _add_compiled(resume)
+    _add_device(resume)
+
+    test = commands.add_parser("evaluate", help="count wrong bits, at any length")
+    test.set_defaults(act=_evaluate)
+    test.add_argument("model", help="folder of a run, or name of a shipped model")
+    test.add_argument("--lengths", type=int, nargs="+", default=[10, 20, 30, 50, 120])
+    test.add_argument("--memory-locations", type=int)
+    test.add_argument("--sequences", type=int, default=100, help="of each length")
+    test.add_argument("--seed", type=int, default=0, help="of the sequences")
+    test.add_argument("--json", action="store_true", help="print one JSON object")
+    test.add_argument("--save", action="store_true", help="add results to the card")
+    _add_device(test)
+
+    choose = commands.add_parser("choose", help="keep the seed that does best at this")
+    choose.set_defaults(act=_choose)
+    choose.add_argument("folder", type=Path)
+    choose.add_argument("--lengths", type=int, nargs="+", required=True)
+    choose.add_argument("--memory-locations", type=int)
+    choose.add_argument("--sequences", type=int, default=100, help="of each length")
+    _add_device(choose)
+
+    show = commands.add_parser("show", help="draw the curves, and one sequence")
+    show.set_defaults(act=_show)
+    show.add_argument("model", help="folder of a run, or name of a shipped model")
+    show.add_argument("--out", type=Path, help="folder of the pictures")
+    show.add_argument("--length", type=int, default=20)
+    return parser
+
+
+def _add_compiled(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--eager",
+        dest="compiled",
+        action="store_false",
+        help="without torch.compile: slower, but at once",
+    )
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--threads", type=int, help="of the CPU")
+
+
+def _prepare(options: argparse.Namespace) -> torch.device:
+    if options.threads is not None:
+        if options.threads < 1:
+            raise ValueError(f"threads: got {options.threads}, needs at least 1")
+        torch.set_num_threads(options.threads)
+    try:
+        device = torch.device(options.device)
+        torch.zeros((), device=device)
+    except (RuntimeError, AssertionError):
+        print(f"ntm: device: there is no {options.device} here", file=sys.stderr)
+        raise SystemExit(2) from None
+    return device
+
+
+def _train(options: argparse.Namespace) -> int:
+    names = {field.name for field in dataclasses.fields(Settings)}
+    given = {k: v for k, v in vars(options).items() if k in names and v is not None}
+    settings = Settings(**given | {"seeds": tuple(range(options.seeds))})
+    return _follow(_start(options, settings))
+
+
+def _start(options: argparse.Namespace, settings: Settings) -> Run:
+    device = _prepare(options)
+    return Run.start(options.out, settings, device, options.compiled, options.first)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    return _follow(Run.resume(options.folder, _prepare(options), options.compiled))
+
+
+def _follow(run: Run) -> int:
+    """Train to the end and say how it goes: a bar on a terminal, else a line a row."""
+    from tqdm import tqdm
+
+    training, settings = run.training, run.settings
+    bar = tqdm(
+        total=settings.sequences,
+        initial=training.sequences,
+        unit=" sequences",
+        disable=not sys.stderr.isatty(),
+    )
+    said, began = len(training.stopped), time.monotonic()
+    first = training.sequences
+    with bar:
+        for rows in run:
+            solved = sum(n is not None for n in solved_after(run.curve).values())
+            bits = sum(row.bits for row in rows) / max(len(rows), 1)
+            state = f"{bits:.2f} bits, {solved}/{len(settings.seeds)} solved"
+            bar.update(training.sequences - bar.n)
+            bar.set_postfix_str(state)
+            if bar.disable:
+                speed = (training.sequences - first) / (time.monotonic() - began)
+                left = (settings.sequences - training.sequences) / speed
+                print(
+                    f"{training.sequences} sequences: {state}, {left:.0f} s left",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            for stopped in training.stopped[said:]:
+                bar.write(f"ntm: {stopped}", file=sys.stderr)
+            said = len(training.stopped)
+    print(f"{run.folder}: seed {folders.load(run.folder).card['seed']} is kept")
+    return 1 if len(training.stopped) == len(settings.seeds) else 0
+
+
+def _open(name: str) -> tuple[Path, Trained]:
+    """Return a run folder or a shipped model."""
+    folder = Path(name)
+    if not folder.is_dir() and name in pretrained.available():
+        folder = pretrained.folder(name)
+    elif not folder.is_dir():
+        known = ", ".join(pretrained.available()) or "none"
+        raise FolderError(f"{name}: is neither a folder nor a shipped model ({known})")
+    elif not (folder / folders.CARD).exists():
+        raise FolderError(f"{folder}: holds no trained machine; resume its run first")
+    return folder, folders.load(folder)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    device = _prepare(options)
+    folder, (model, settings, card) = _open(options.model)
+    task = settings.make_task()
+    results: list[Result] = []
+    if not options.json:
+        print("  length  locations  sequences  wrong bits    exact")
+    for length in options.lengths:
+        result = evaluate(
+            model.to(device),
+            task,
+            length,
+            sequences=options.sequences,
+            seed=options.seed,
+            memory_locations=options.memory_locations,
+        )
+        results.append(result)
+        if not options.json:
+            locations = result.memory_locations or "–"
+            print(
+                f"{length:>8} {locations:>10} {result.sequences:>10} "
+                f"{result.wrong_bits:>11} {result.exact:>8}",
+                flush=True,
+            )
+    if options.json:
+        print(json.dumps({"model": options.model, "results": _rows(results)}))
+    if options.save:
+        new = {(r.length, r.memory_locations): r for r in results}
+        old = [Result(**row) for row in card["results"]]
+        kept = {(r.length, r.memory_locations): r for r in old} | new
+        merged = sorted(
+            kept.values(), key=lambda r: (r.memory_locations or 0, r.length)
+        )
+        folders.write_json(folder / folders.CARD, card | {"results": _rows(merged)})
+    return 0
+
+
+def _rows(results: list[Result]) -> list[dict[str, Any]]:
+    return [result._asdict() for result in results]
+
+
+def _choose(options: argparse.Namespace) -> int:
+    run = Run.resume(options.folder, _prepare(options), compiled=False)
+    if not run.training.finished:
+        raise FolderError(f"{options.folder}: is not finished; resume it first")
+    trials = [(length, options.memory_locations) for length in options.lengths]
+    for seed, results in run.choose(trials, options.sequences).items():
+        wrong = ", ".join(f"{r.wrong_bits} at {r.length}" for r in results)
+        print(f"seed {seed}: wrong bits {wrong}")
+    print(f"{run.folder}: seed {folders.load(run.folder).card['seed']} is kept")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    try:
+        from ntm import pictures
+    except ModuleNotFoundError as error:
+        raise FolderError(f"show: needs {error.name}; install it first") from error
+    folder, (model, settings, _) = _open(options.model)
+    out = options.out or folder
+    for path in pictures.draw(folder, model, settings, out, options.length):
+        print(path)
+    return 0

@@ -1,0 +1,82 @@
+"""How well a trained machine does, at any length and with any memory."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from ntm._checks import require_whole
+from ntm.baseline import Baseline
+from ntm.tasks import Task, wrong_bits
+
+SIDE_BY_SIDE = 100
+"""Sequences of one pass: few enough that the memory of all of them stays small."""
+
+
+class Result(NamedTuple):
+    """What came out at one length.
+
+    wrong_bits: in all sequences together · exact: sequences without a wrong bit ·
+    memory_locations: None for a model without a memory.
+    """
+
+    length: int
+    memory_locations: int | None
+    sequences: int
+    wrong_bits: int
+    exact: int
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    task: Task,
+    length: int,
+    sequences: int = 100,
+    seed: int = 0,
+    memory_locations: int | None = None,
+) -> Result:
+    """Return how a model does on random sequences of one length.
+
+    Args:
+        model: an `NTM` or a `Baseline`.
+        task: where the sequences come from.
+        length: any, not only those of training.
+        sequences: how many.
+        seed: of the sequences: the same seed and length, the same sequences.
+        memory_locations: N; the model's own unless said otherwise.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *Longer than ever seen*.
+    """
+    require_whole(1, length=length, sequences=sequences)
+    require_whole(0, seed=seed)
+    settings: dict[str, Any] = {}
+    if not isinstance(model, Baseline):
+        settings["memory_locations"] = memory_locations or model.memory_locations
+        require_whole(1, **settings)
+    elif memory_locations is not None:
+        raise ValueError(
+            f"memory_locations: got {memory_locations}, needs None: the baseline has "
+            "no memory"
+        )
+    parameter = next(model.parameters())
+    begin: Callable[..., Any] = model.initial_state  # type: ignore[assignment]
+    stream = torch.Generator().manual_seed(seed)
+    wrong: list[int] = []
+    while len(wrong) < sequences:
+        count = min(SIDE_BY_SIDE, sequences - len(wrong))
+        batch = task.batch(stream, count, length)
+        inputs = batch.inputs.to(parameter.device, parameter.dtype)
+        logits, _ = model(inputs, begin(count, **settings))
+        wrong += wrong_bits(logits.float().cpu(), batch).tolist()
+    return Result(
+        length=length,
+        memory_locations=settings.get("memory_locations"),
+        sequences=sequences,
+        wrong_bits=sum(wrong),
+        exact=wrong.count(0),
+    )

@@ -1,0 +1,228 @@
+"""A trained machine on disk: its weights, and a card that says what they are.
+
+A folder holds ``model.safetensors``, ``card.json`` and ``curve.csv``.  Nothing here is
+ever unpickled, and whatever does not fit is refused in one line.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from ntm.settings import Settings
+from ntm.training import Evaluation
+
+FORMAT = 1
+WEIGHTS, CARD, CURVE = "model.safetensors", "card.json", "curve.csv"
+
+
+class FolderError(Exception):
+    """A folder or a file that cannot be used, and why, in one line."""
+
+
+class Trained(NamedTuple):
+    """A machine ready to run, its settings and its card."""
+
+    model: nn.Module
+    settings: Settings
+    card: dict[str, Any]
+
+
+def load(folder: Path) -> Trained:
+    """Return the machine that a folder holds.
+
+    Raises:
+        FolderError: what is missing, damaged or does not fit.
+    """
+    card = read_json(folder / CARD)
+    try:
+        if card["format"] != FORMAT:
+            raise ValueError(f"format: got {card['format']!r}, needs {FORMAT}")
+        settings = Settings.from_json(card["settings"])
+        seed, digest, count = card["seed"], card["weights_sha256"], card["parameters"]
+        model = settings.make_model(0)
+    except KeyError as error:
+        raise FolderError(f"{folder / CARD}: {error.args[0]} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise FolderError(f"{folder / CARD}: {error}") from error
+    if seed not in settings.seeds:
+        raise FolderError(f"{folder / CARD}: seed {seed!r} is not one of the run's")
+    weights, path = read_tensors(folder / WEIGHTS), folder / WEIGHTS
+    needed = {name: p.shape for name, p in model.named_parameters()}
+    for name in sorted(set(needed) ^ set(weights)):
+        how = "missing" if name in needed else "unknown"
+        raise FolderError(f"{path}: does not fit {CARD}: {name} is {how}")
+    for name, shape in needed.items():
+        got = weights[name]
+        if got.shape != shape or not got.is_floating_point():
+            raise FolderError(
+                f"{path}: does not fit {CARD}: {name} is {got.dtype} of shape "
+                f"{tuple(got.shape)}, needs {tuple(shape)}"
+            )
+    if count != sum(shape.numel() for shape in needed.values()):
+        raise FolderError(f"{folder / CARD}: parameters: {count!r} is not their number")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        raise FolderError(f"{path}: was changed: its SHA-256 is not the card's")
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise FolderError(f"{path}: {name} holds numbers that are not finite")
+    model.load_state_dict(weights)
+    return Trained(model.eval().requires_grad_(False), settings, card)
+
+
+def save(folder: Path, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
+    """Write weights and card; the card comes last and names the weights' digest."""
+    write_tensors(folder / WEIGHTS, weights)
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    count = sum(tensor.numel() for tensor in weights.values())
+    fixed = {"format": FORMAT, "parameters": count, "weights_sha256": digest}
+    write_json(folder / CARD, card | fixed)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a file.
+
+    Raises:
+        FolderError: the file is missing, or holds something else.
+    """
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise FolderError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise FolderError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise FolderError(f"{path}: holds no object")
+    return values
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write an object, whole or not at all."""
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode())
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors in a file.
+
+    Raises:
+        FolderError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load as from_bytes
+
+    try:
+        return from_bytes(path.read_bytes())
+    except OSError as error:
+        raise FolderError(f"{path}: {error.strerror}") from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise FolderError(f"{path}: is damaged: {error}") from error
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """Return the object that `write_tensors` put beside the tensors.
+
+    Raises:
+        FolderError: there is none, or the file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(json.loads((file.metadata() or {})["note"]))
+    except OSError as error:
+        raise FolderError(f"{path}: {error.strerror}") from error
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise FolderError(f"{path}: is damaged: {error}") from error
+
+
+def write_tensors(
+    path: Path, tensors: dict[str, Tensor], note: dict[str, Any] | None = None
+) -> None:
+    """Write tensors and a note about them, whole or not at all."""
+    from safetensors.torch import save as to_bytes
+
+    on_cpu = {name: t.detach().cpu().clone() for name, t in tensors.items()}
+    data = to_bytes(on_cpu, {"note": json.dumps(note)} if note is not None else None)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a place to write to, and put it in the place of ``path`` when all is there.
+
+    Until then, and if anything fails, the old file stays as it was.
+
+    Raises:
+        FolderError: it could not be written.
+    """
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise FolderError(f"{path}: could not be written: {error.strerror}") from error
+
+
+def read_curve(path: Path) -> list[Evaluation]:
+    """Return the rows of a curve; a last line that was cut off does not count.
+
+    Raises:
+        FolderError: the file is missing or damaged.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+    except OSError as error:
+        raise FolderError(f"{path}: {error.strerror}") from error
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.endswith("\n"):
+            break
+        try:
+            seed, sequences, bits, wrong = line.split(",")
+            row = Evaluation(int(seed), int(sequences), float(bits), float(wrong))
+        except ValueError as error:
+            raise FolderError(f"{path}: line {number} is damaged") from error
+        rows.append(row)
+    return rows
+
+
+def append_curve(path: Path, rows: Iterable[Evaluation]) -> None:
+    """Add rows at the end of a curve, and its first line if it is new.
+
+    Raises:
+        FolderError: it could not be written.
+    """
+    lines = [f"{r.seed},{r.sequences},{r.bits:.6g},{r.wrong_bits:.6g}\n" for r in rows]
+    try:
+        if not path.exists():
+            lines.insert(0, ",".join(Evaluation._fields) + "\n")
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write("".join(lines))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise FolderError(f"{path}: could not be written: {error.strerror}") from error
+
+
+def write_curve(path: Path, rows: Iterable[Evaluation]) -> None:
+    """Write a whole curve, or leave the old one."""
+    with replacing(path) as temporary:
+        temporary.unlink(missing_ok=True)
+        append_curve(temporary, rows)

@@ -1,0 +1,251 @@
+"""The Neural Turing Machine: controller, heads and memory as one recurrent network.
+
+`NTM` is used as ``torch.nn.LSTM`` is: a sequence and a state go in, a sequence and a
+state come out.  Nothing hides in the module: one step is a function of the parameters,
+the state and the input, and no parameter depends on the number of locations.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ntm import memory as mechanics
+from ntm._checks import require_floating, require_whole
+from ntm.addressing import Address, address
+from ntm.controllers import CONTROLLERS, Carried
+from ntm.heads import FIRST_GAIN, Emission, Heads
+
+
+class Weightings(NamedTuple):
+    """Where the heads were: for each its weighting, ``(batch, H, N)``."""
+
+    write: Tensor
+    read: Tensor
+
+
+class State(NamedTuple):
+    """All that a machine carries from one step to the next.
+
+    memory ``(batch, N, W)`` · weightings, each ``(batch, H, N)`` · reads ``(batch, H,
+    W)`` · controller, a tuple of tensors ``(batch, …)``.
+    """
+
+    memory: Tensor
+    weightings: Weightings
+    reads: Tensor
+    controller: Carried
+
+
+class Trace(NamedTuple):
+    """What happened in each step, all with time as the first dimension.
+
+    write, read: an `Address` each, the four stages ``(time, batch, H, N)`` · told: what
+    the controller told the heads · reads ``(time, batch, H, W)`` · memory ``(time,
+    batch, N, W)`` after the step's write.
+    """
+
+    write: Address
+    read: Address
+    told: Emission
+    reads: Tensor
+    memory: Tensor
+
+
+class NTM(nn.Module):
+    """A controller with a memory that it reads and writes through heads.
+
+    In each step the controller sees the input and what was read last; then the write
+    heads change the memory, and the read heads read what it now holds.  The output is
+    a linear function of the controller's output and these reads.
+
+    Before the first step every location holds the same learned row, and every head is
+    at location 0.  The paper learns all of the memory; one row for all ties no
+    parameter to N, so that a trained machine runs with a larger memory unchanged.
+
+    Args:
+        input_size: channels of the input.
+        output_size: channels of the output.
+        controller: ``"lstm"`` or ``"feedforward"``.
+        controller_size: numbers the controller gives, and its LSTM cell holds.
+        memory_locations: N, unless `initial_state` is asked for another.
+        memory_width: W.
+        heads: H, the number of write heads and also of read heads.
+        shift_range: R, the farthest a head can move in one step.
+
+    Raises:
+        ValueError: the argument, what it got and what it needs.
+
+    Chapter: *The machine*.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        controller: str = "lstm",
+        controller_size: int = 100,
+        memory_locations: int = 128,
+        memory_width: int = 20,
+        heads: int = 1,
+        shift_range: int = 1,
+    ):
+        super().__init__()
+        require_whole(
+            1,
+            input_size=input_size,
+            output_size=output_size,
+            controller_size=controller_size,
+            memory_locations=memory_locations,
+            memory_width=memory_width,
+            heads=heads,
+        )
+        require_whole(0, shift_range=shift_range)
+        if controller not in CONTROLLERS:
+            names = " or ".join(f'"{name}"' for name in sorted(CONTROLLERS))
+            raise ValueError(f'controller: got "{controller}", needs {names}')
+        self.input_size = input_size
+        self.output_size = output_size
+        self.memory_locations = memory_locations
+        self.memory_width = memory_width
+        self.num_heads = heads
+        self.shift_range = shift_range
+        self._require_room_to_shift(memory_locations)
+        read_size = heads * memory_width
+        self.controller = CONTROLLERS[controller](
+            input_size + read_size, controller_size
+        )
+        self.heads = Heads(controller_size, memory_width, heads, shift_range)
+        self.output = nn.Linear(controller_size + read_size, output_size)
+        self.initial_row = nn.Parameter(torch.empty(memory_width))
+        self.initial_reads = nn.Parameter(torch.zeros(heads, memory_width))
+        nn.init.xavier_uniform_(self.output.weight, gain=FIRST_GAIN)
+        nn.init.uniform_(self.initial_row, -(memory_width**-0.5), memory_width**-0.5)
+
+    def initial_state(
+        self, batch_size: int, memory_locations: int | None = None
+    ) -> State:
+        """Return the state before the first step.
+
+        Args:
+            batch_size: how many sequences run side by side.
+            memory_locations: N; as given to the constructor unless said otherwise.
+
+        Raises:
+            ValueError: the argument, what it got and what it needs.
+        """
+        locations = self.memory_locations
+        if memory_locations is not None:
+            locations = memory_locations
+        require_whole(1, batch_size=batch_size, memory_locations=locations)
+        self._require_room_to_shift(locations)
+        first = torch.zeros_like(self.initial_row[:1]).expand(locations)
+        first = torch.cat([first[:1] + 1, first[1:]])
+        start = first.expand(batch_size, self.num_heads, locations)
+        return State(
+            memory=self.initial_row.expand(batch_size, locations, -1),
+            weightings=Weightings(write=start, read=start),
+            reads=self.initial_reads.expand(batch_size, -1, -1),
+            controller=self.controller.initial_state(batch_size),
+        )
+
+    def forward(
+        self, inputs: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Return the outputs of a sequence, as logits, and the state after it.
+
+        Args:
+            inputs: ``(time, batch, input_size)``.
+            state: what an earlier call returned; None begins anew.
+
+        Returns:
+            Logits ``(time, batch, output_size)`` and the next `State`.
+
+        Raises:
+            TypeError, ValueError: the argument, what it got and what it needs.
+        """
+        state = self._begin(inputs, state)
+        outputs = []
+        for x in inputs.unbind(0):
+            y, state, _ = self._step(x, state)
+            outputs.append(y)
+        return torch.stack(outputs), state
+
+    def trace(
+        self, inputs: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State, Trace]:
+        """Return what `forward` does, and a `Trace` of every step.
+
+        Arguments and errors are those of `forward`.
+        """
+        state = self._begin(inputs, state)
+        outputs, steps = [], []
+        for x in inputs.unbind(0):
+            y, state, step = self._step(x, state)
+            outputs.append(y)
+            steps.append(step)
+        over_time = pytree.tree_map(lambda *tensors: torch.stack(tensors), *steps)
+        return torch.stack(outputs), state, over_time
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the logits of one step and the next state.
+
+        Args:
+            inputs: ``(batch, input_size)``.
+            state: that of the step before, or `initial_state`.
+        """
+        outputs, state, _ = self._step(inputs, state)
+        return outputs, state
+
+    def _step(self, inputs: Tensor, state: State) -> tuple[Tensor, State, Trace]:
+        seen = torch.cat([inputs, state.reads.flatten(-2)], dim=-1)
+        hidden, carried = self.controller(seen, state.controller)
+        told = self.heads(hidden)
+        write = address(state.memory, state.weightings.write, *told.write)
+        memory = mechanics.write(state.memory, write.weighting, *told.change)
+        read = address(memory, state.weightings.read, *told.read)
+        reads = mechanics.read(memory, read.weighting)
+        outputs = self.output(torch.cat([hidden, reads.flatten(-2)], dim=-1))
+        weightings = Weightings(write=write.weighting, read=read.weighting)
+        return (
+            outputs,
+            State(memory, weightings, reads, carried),
+            Trace(write, read, told, reads, memory),
+        )
+
+    def _begin(self, inputs: Tensor, state: State | None) -> State:
+        """Check the inputs and return the state to begin with."""
+        require_floating(inputs=inputs)
+        require_sequence(inputs, self.input_size)
+        if state is None:
+            state = self.initial_state(inputs.shape[1])
+        require_batch("state", state.memory, inputs)
+        return state
+
+    def _require_room_to_shift(self, locations: int) -> None:
+        taps = 2 * self.shift_range + 1
+        if taps > locations:
+            raise ValueError(
+                f"memory_locations: got {locations}, needs at least {taps} for "
+                f"shifts from −{self.shift_range} to {self.shift_range}"
+            )
+
+
+def require_sequence(inputs: Tensor, size: int) -> None:
+    """Raise ``ValueError`` unless inputs are ``(time, batch, size)``, none 0."""
+    shape = tuple(inputs.shape)
+    if len(shape) != 3 or 0 in shape or shape[-1] != size:
+        raise ValueError(
+            f"inputs: got shape {shape}, needs (time, batch, {size}), each at least 1"
+        )
+
+
+def require_batch(name: str, carried: Tensor, inputs: Tensor) -> None:
+    """Raise ``ValueError`` unless the carried tensor has the batch of the inputs."""
+    got, needed = tuple(carried.shape), inputs.shape[1]
+    if got[0] != needed:
+        raise ValueError(
+            f"{name}: got a tensor of shape {got}, needs {(needed, *got[1:])} to match "
+            f"inputs of shape {tuple(inputs.shape)}"
+        )

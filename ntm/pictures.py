@@ -1,0 +1,72 @@
+"""The pictures of a run that ``python -m ntm show`` draws; needs matplotlib."""
+
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from ntm import folders
+from ntm.machine import NTM
+from ntm.settings import Settings
+
+
+def draw(
+    folder: Path, model: nn.Module, settings: Settings, out: Path, length: int
+) -> list[Path]:
+    """Draw the curves of all seeds and one sequence; return where the pictures are."""
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = {
+        "curve.png": curves(folder),
+        "sequence.png": sequence(model, settings, length),
+    }
+    for name, picture in pictures.items():
+        picture.savefig(out / name, dpi=150)
+    return [out / name for name in pictures]
+
+
+def curves(folder: Path) -> Figure:
+    """Return the cost of every seed against the sequences it has seen."""
+    rows = folders.read_curve(folder / folders.CURVE)
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for seed in sorted({row.seed for row in rows}):
+        mine = [row for row in rows if row.seed == seed]
+        axes.plot(
+            [row.sequences / 1000 for row in mine],
+            [row.bits for row in mine],
+            label=f"seed {seed}",
+            linewidth=1,
+        )
+    axes.set_xlabel("sequences seen (thousands)")
+    axes.set_ylabel("bits per sequence")
+    axes.set_ylim(bottom=0)
+    axes.set_title("Cost of copying")
+    axes.legend(fontsize="small", ncols=2)
+    return figure
+
+
+@torch.no_grad()
+def sequence(model: nn.Module, settings: Settings, length: int) -> Figure:
+    """Return one sequence: target, answer, and for a machine where its heads were."""
+    task = settings.make_task()
+    batch = task.batch(torch.Generator().manual_seed(0), 1, length)
+    panels = {"input": batch.inputs[:, 0], "target": batch.targets[:, 0]}
+    if isinstance(model, NTM):
+        outputs, _, trace = model.trace(batch.inputs)
+        answer = outputs[:, 0].sigmoid() * batch.mask
+        panels["answer"] = answer
+        panels["write weighting"] = trace.write.weighting[:, 0, 0]
+        panels["read weighting"] = trace.read.weighting[:, 0, 0]
+    else:
+        panels["answer"] = model(batch.inputs)[0][:, 0].sigmoid() * batch.mask
+    figure = Figure(figsize=(8, 1.8 * len(panels)), layout="constrained")
+    for axes, (name, panel) in zip(
+        figure.subplots(len(panels), sharex=True), panels.items(), strict=True
+    ):
+        axes.imshow(
+            panel.T.numpy(), aspect="auto", interpolation="nearest", vmin=0, vmax=1
+        )
+        axes.set_ylabel(name)
+    axes.set_xlabel("step")
+    return figure

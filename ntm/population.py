@@ -1,0 +1,97 @@
+"""Many seeds as one machine: their parameters stacked, their steps taken together.
+
+All parameters of a seed lie in one row of a matrix ``(seeds, P)``.  Whatever treats
+every number alike, an optimiser or a checkpoint, then is arithmetic on that matrix, and
+a row is a seed: rows never mix.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.utils import _pytree as pytree
+
+
+class _Method(nn.Module):
+    """Makes any method of a model callable with other parameters."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, name: str, *arguments: Any) -> Any:
+        return getattr(self.model, name)(*arguments)
+
+
+class Population:
+    """A model whose parameters come from outside, for many seeds at once.
+
+    Args:
+        model: gives the structure; its own parameters are never used.
+        compiled: whether a step runs through ``torch.compile``.
+    """
+
+    def __init__(self, model: nn.Module, compiled: bool = True):
+        self._method = _Method(model)
+        self.shapes = {n: p.shape for n, p in model.named_parameters()}
+        self.size = sum(shape.numel() for shape in self.shapes.values())
+        step = vmap(self._step)
+        self._advance = (
+            torch.compile(step, fullgraph=True, dynamic=False) if compiled else step
+        )
+
+    def stack(self, models: Sequence[nn.Module]) -> Tensor:
+        """Return the parameters of these models, ``(seeds, P)``."""
+        rows = [[p.detach().flatten() for p in m.parameters()] for m in models]
+        return torch.stack([torch.cat(row) for row in rows])
+
+    def named(self, parameters: Tensor) -> dict[str, Tensor]:
+        """Return the parameters ``(…, P)`` by name, each ``(…, *shape)``."""
+        parts = torch.split(
+            parameters, [s.numel() for s in self.shapes.values()], dim=-1
+        )
+        return {
+            name: part.reshape(*part.shape[:-1], *shape)
+            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+
+    def __call__(self, parameters: Tensor, inputs: Tensor, **settings: int) -> Tensor:
+        """Return the logits of whole sequences, from each seed's initial state.
+
+        Args:
+            parameters: ``(seeds, P)``.
+            inputs: ``(time, seeds, batch, input_size)``.
+            settings: passed on to the model's ``initial_state``.
+
+        Returns:
+            ``(time, seeds, batch, output_size)``.
+        """
+        named = self.named(parameters)
+        batch_size = inputs.shape[2]
+
+        def begin(mine: dict[str, Tensor]) -> Any:
+            return self._call(mine, "initial_state", batch_size, *settings.values())
+
+        # Laid out and differentiable as later states are: one graph fits all steps.
+        state = pytree.tree_map(_like_later_steps, vmap(begin)(named))
+        outputs = []
+        for x in inputs.unbind(0):
+            y, state = self._advance(named, x, state)
+            outputs.append(y)
+        return torch.stack(outputs)
+
+    def _step(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Any:
+        return self._call(named, "step", inputs, state)
+
+    def _call(self, named: dict[str, Tensor], name: str, *arguments: Any) -> Any:
+        prefixed = {f"model.{n}": p for n, p in named.items()}
+        return functional_call(self._method, prefixed, (name, *arguments))
+
+
+def _like_later_steps(tensor: Tensor) -> Tensor:
+    tensor = tensor.contiguous()
+    if torch.is_grad_enabled() and not tensor.requires_grad:
+        tensor.requires_grad_()
+    return tensor

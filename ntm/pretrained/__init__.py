@@ -1,0 +1,44 @@
+"""Machines that were trained and are shipped with the package, each with its card."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ntm import folders
+
+_HERE = Path(__file__).parent
+
+
+def available() -> dict[str, dict[str, Any]]:
+    """Return the cards of all shipped machines by name.
+
+    A card says on what, how long and with which settings a machine was trained, how it
+    was chosen among its seeds, and how it did at each length.
+    """
+    cards = sorted(_HERE.glob(f"*/{folders.CARD}"))
+    return {path.parent.name: folders.read_json(path) for path in cards}
+
+
+def folder(name: str) -> Path:
+    """Return where the files of a shipped machine are.
+
+    Raises:
+        ValueError: there is none of this name; says which there are.
+    """
+    names = available()
+    if name not in names:
+        raise ValueError(f"name: got {name!r}, needs one of {', '.join(names)}")
+    return _HERE / name
+
+
+def load(name: str) -> nn.Module:
+    """Return a shipped machine, ready to run, on the CPU.
+
+    Raises:
+        ValueError: there is none of this name; says which there are.
+        ntm.folders.FolderError: its files are damaged.
+
+    Chapter: *Copying*.
+    """
+    return folders.load(folder(name)).model

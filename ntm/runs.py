@@ -1,0 +1,276 @@
+"""A run on disk: it can be stopped at any moment, even by force, and goes on later.
+
+The folder holds ``settings.json`` from the beginning, ``curve.csv`` as it grows,
+``checkpoint.safetensors`` as the last good state of all seeds, and at the end the
+trained machine of one seed, as `ntm.folders` has it.
+"""
+
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import ntm
+from ntm import folders
+from ntm.evaluation import Result, evaluate
+from ntm.folders import FolderError
+from ntm.settings import Settings
+from ntm.training import Evaluation, Stopped, Training, solved_after
+
+SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
+FIRST, FIRST_CURVE = "first.json", "first.csv"
+"""Card and curve of the run from which this one went on with other settings."""
+
+
+class Run:
+    """A training and the folder that keeps it; `start` or `resume` one.
+
+    Args:
+        folder: where it is kept.
+        settings: all choices there are.
+        device: where the arithmetic is done.
+        compiled: whether a step runs through ``torch.compile``.
+
+    Chapter: *Training*.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        device: torch.device | str = "cpu",
+        compiled: bool = True,
+    ):
+        self.folder = folder
+        self.settings = settings
+        self.training = Training(settings, device, compiled)
+        self.curve: list[Evaluation] = []
+        self.seconds = 0.0
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        settings: Settings,
+        device: torch.device | str = "cpu",
+        compiled: bool = True,
+        first: Path | None = None,
+    ) -> "Run":
+        """Return a new run in a folder that is empty or not there yet.
+
+        Args:
+            folder: where it is kept.
+            settings: all choices there are.
+            device: where the arithmetic is done.
+            compiled: whether a step runs through ``torch.compile``.
+            first: a finished run of the same seeds; the new one begins with the
+                machines and the streams of sequences with which that one ended.
+
+        Raises:
+            FolderError: the folder holds something or cannot be written, or the first
+                run is not finished or does not fit.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                what = "another run" if (folder / SETTINGS).exists() else "other files"
+                raise FolderError(
+                    f"{folder}: holds {what}; resume that run or choose another folder"
+                )
+        except OSError as error:
+            raise FolderError(f"{folder}: {error.strerror}") from error
+        run = cls(folder, settings, device, compiled)
+        if first is not None:
+            run._go_on_from(first)
+        folders.write_json(folder / SETTINGS, settings.to_json())
+        return run
+
+    @classmethod
+    def resume(
+        cls, folder: Path, device: torch.device | str = "cpu", compiled: bool = True
+    ) -> "Run":
+        """Return the run in a folder, as its last checkpoint left it.
+
+        Raises:
+            FolderError: what is missing, damaged or does not fit.
+        """
+        try:
+            settings = Settings.from_json(folders.read_json(folder / SETTINGS))
+        except (TypeError, ValueError) as error:
+            raise FolderError(f"{folder / SETTINGS}: {error}") from error
+        run = cls(folder, settings, device, compiled)
+        path = folder / CHECKPOINT
+        if path.exists():
+            try:
+                run.training.restore(folders.read_tensors(path))
+                note = folders.read_note(path)
+                run.seconds = float(note["seconds"])
+                run.training.stopped = [Stopped(*row) for row in note["stopped"]]
+            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                raise FolderError(f"{path}: does not fit the run: {error}") from error
+        # What came after the checkpoint will come again.
+        if (folder / folders.CURVE).exists():
+            rows = folders.read_curve(folder / folders.CURVE)
+            run.curve = [r for r in rows if r.sequences <= run.training.sequences]
+            folders.write_curve(folder / folders.CURVE, run.curve)
+        return run
+
+    def _go_on_from(self, first: Path) -> None:
+        card = folders.read_json(first / folders.CARD)
+        curve = folders.read_curve(first / folders.CURVE)
+        ended = folders.read_tensors(first / CHECKPOINT)
+        names = ("random.sizes", "random.streams", "running")
+        fresh = self.training.tensors()
+        try:
+            if card["settings"]["seeds"] != list(self.settings.seeds):
+                raise ValueError(f"seeds: got {list(self.settings.seeds)}")
+            begin = {name: ended[name] for name in names}
+            begin |= dict.fromkeys(("parameters", "average"), ended["average"])
+            self.training.restore(fresh | begin)
+        except (KeyError, ValueError) as error:
+            raise FolderError(f"{first}: does not fit this run: {error}") from error
+        folders.write_json(self.folder / FIRST, card)
+        folders.write_curve(self.folder / FIRST_CURVE, curve)
+        self.save_checkpoint()
+
+    def __iter__(self) -> Iterator[list[Evaluation]]:
+        """Train to the end; give the curve's new rows once they are safely on disk.
+
+        Raises:
+            FolderError: something could not be written; the last checkpoint is good.
+        """
+        if not (self.folder / folders.CURVE).exists():
+            folders.append_curve(self.folder / folders.CURVE, [])
+        before = self.seconds - time.monotonic()
+        for rows in self.training:
+            self.curve += rows
+            self.seconds = before + time.monotonic()
+            folders.append_curve(self.folder / folders.CURVE, rows)
+            self.save_checkpoint()
+            yield rows
+        if not (self.folder / folders.CARD).exists():
+            self.choose(usual_trials(self.settings))
+
+    def save_checkpoint(self) -> None:
+        """Write all that is needed to go on, in the place of the last checkpoint."""
+        note = {"seconds": self.seconds, "stopped": self.training.stopped}
+        folders.write_tensors(self.folder / CHECKPOINT, self.training.tensors(), note)
+
+    def choose(
+        self, trials: Sequence[tuple[int, int | None]], sequences: int = 100
+    ) -> dict[int, list[Result]]:
+        """Keep the machine of the seed with the fewest wrong bits; write its card.
+
+        Args:
+            trials: pairs of a length and a number of memory locations, None for the
+                machine's own.
+            sequences: how many at each length.
+
+        Returns:
+            The results of all seeds.
+
+        Raises:
+            ValueError: a trial that cannot be.
+            FolderError: something could not be written.
+        """
+        results = {
+            seed: [
+                evaluate(
+                    self.machine(seed),
+                    self.training.task,
+                    length,
+                    sequences=sequences,
+                    memory_locations=locations,
+                )
+                for length, locations in trials
+            ]
+            for seed in self.settings.seeds
+        }
+        best = min(results, key=lambda s: sum(r.wrong_bits for r in results[s]))
+        card = {
+            "task": self.settings.task,
+            "seed": best,
+            "chosen": how_chosen(results[best], len(results)),
+            "settings": self.settings.to_json(),
+            "sequences": self.training.sequences,
+            "seconds": round(self.seconds, 1),
+            "device": device_name(self.training.device),
+            "threads": torch.get_num_threads(),
+            "versions": {
+                "ntm": ntm.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+            "commit": commit(),
+            "solved": {str(s): n for s, n in solved_after(self.curve).items()},
+            "stopped": [row._asdict() for row in self.training.stopped],
+            "results": [result._asdict() for result in results[best]],
+        }
+        if (self.folder / FIRST).exists():
+            card["first"] = folders.read_json(self.folder / FIRST)
+        folders.save(self.folder, dict(self.machine(best).named_parameters()), card)
+        return results
+
+    def machine(self, seed: int) -> nn.Module:
+        """Return the machine of one seed, its parameters averaged, on the CPU."""
+        row = self.settings.seeds.index(seed)
+        weights = self.training.population.named(self.training.average[row])
+        model = self.settings.make_model(seed)
+        model.load_state_dict({name: w.detach().cpu() for name, w in weights.items()})
+        return model
+
+
+def usual_trials(settings: Settings) -> list[tuple[int, int | None]]:
+    """Return where seeds are compared: at the length of training, and far beyond it."""
+    (longest,) = settings.make_task().test_size
+    if settings.model == "baseline":
+        return [(longest, None)]
+    room = settings.memory_locations - 8
+    return [(longest, None), (min(6 * longest, max(longest + 1, room)), None)]
+
+
+def how_chosen(results: list[Result], seeds: int) -> str:
+    """Return in words how a seed was chosen."""
+    if seeds == 1:
+        return "the only seed"
+    where = " and ".join(
+        f"{r.length} ({r.memory_locations} locations)"
+        if r.memory_locations
+        else f"{r.length}"
+        for r in results
+    )
+    return (
+        f"of {seeds} seeds the one with the fewest wrong bits in "
+        f"{results[0].sequences} sequences each of length {where}"
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name by which its maker sells this device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """Return the commit of the package's source, if it is in a checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

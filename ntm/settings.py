@@ -1,0 +1,176 @@
+"""All choices that make a run, in one place: the same settings give the same run."""
+
+import dataclasses
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from ntm._checks import require_whole
+from ntm.baseline import Baseline
+from ntm.machine import NTM
+from ntm.optimizers import OPTIMIZERS
+from ntm.tasks import TASKS, Task
+
+MODELS = ("ntm", "baseline")
+
+_LIMITS = ("clip_norm", "clip_component")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is trained, on what, and how.
+
+    Args:
+        task: a name in `ntm.tasks.TASKS`.
+        model: ``"ntm"``, or ``"baseline"`` for the stacked LSTM.
+        controller, controller_size, memory_locations, memory_width, heads, shift_range:
+            as `ntm.machine.NTM` takes them.
+        baseline_size, baseline_layers: size and layers of `ntm.baseline.Baseline`.
+        seeds: one machine each, trained side by side.
+        sequences: how many each seed sees, in whole batches.
+        batch_size: how many it sees before each update.
+        optimizer: a name in `ntm.optimizers.OPTIMIZERS`.
+        learning_rate: the largest.
+        rise, hold, fall: the learning rate rises until the first of these shares of the
+            run, stays until the second, falls until the third, and stays low.
+        clip_norm: a gradient longer than this is shortened to it.
+        clip_component: each number of a gradient is held within ± this.
+        average: how much of the running average of the parameters stays from one update
+            to the next; it is this average that is judged and kept.
+        evaluate_every: sequences between two evaluations.
+        evaluation_sequences: sequences of an evaluation.
+
+    Raises:
+        TypeError, ValueError: the setting, what it got and what it needs.
+
+    Chapter: *Training*.
+    """
+
+    task: str = "copy"
+    model: str = "ntm"
+    controller: str = "lstm"
+    controller_size: int = 100
+    memory_locations: int = 128
+    memory_width: int = 20
+    heads: int = 1
+    shift_range: int = 1
+    baseline_size: int = 256
+    baseline_layers: int = 3
+    seeds: tuple[int, ...] = (0,)
+    sequences: int = 50_000
+    batch_size: int = 8
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    rise: float = 0.02
+    hold: float = 0.15
+    fall: float = 0.9
+    clip_norm: float = 1.0
+    clip_component: float = math.inf
+    average: float = 0.995
+    evaluate_every: int = 400
+    evaluation_sequences: int = 100
+
+    def __post_init__(self) -> None:
+        _require_one_of("task", self.task, TASKS)
+        _require_one_of("model", self.model, MODELS)
+        _require_one_of("optimizer", self.optimizer, OPTIMIZERS)
+        for name in (
+            "sequences",
+            "batch_size",
+            "evaluate_every",
+            "evaluation_sequences",
+        ):
+            require_whole(1, **{name: getattr(self, name)})
+        if self.evaluate_every % self.batch_size:
+            raise ValueError(
+                f"evaluate_every: got {self.evaluate_every}, needs a multiple of the "
+                f"batch size, {self.batch_size}"
+            )
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(
+                f"seeds: got {self.seeds}, needs one or more, all different"
+            )
+        for seed in self.seeds:
+            require_whole(0, seeds=seed)
+        for name in ("learning_rate", *_LIMITS):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"{name}: got {getattr(self, name)}, needs more than 0"
+                )
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average: got {self.average}, needs 0 ≤ average < 1")
+        if not 0 <= self.rise <= self.hold < self.fall <= 1:
+            raise ValueError(
+                f"rise, hold, fall: got {self.rise}, {self.hold}, {self.fall}, needs "
+                "0 ≤ rise ≤ hold < fall ≤ 1"
+            )
+        with torch.device("meta"):
+            self._build()  # refuses a machine that cannot be
+
+    def make_task(self) -> Task:
+        """Return the task."""
+        return TASKS[self.task]()
+
+    def make_model(self, seed: int) -> nn.Module:
+        """Return a machine as this seed begins with."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self._build()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as JSON can hold them; `from_json` turns it back."""
+        values = dataclasses.asdict(self)
+        for name in _LIMITS:
+            if math.isinf(values[name]):
+                values[name] = None  # JSON knows no infinity
+        return values | {"seeds": list(self.seeds)}
+
+    @classmethod
+    def from_json(cls, values: Any) -> "Settings":
+        """Return the settings that `to_json` gave.
+
+        Raises:
+            TypeError, ValueError: what is missing, unknown or impossible.
+        """
+        if not isinstance(values, dict):
+            raise ValueError(f"settings: got {type(values).__name__}, needs an object")
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in sorted(known ^ set(values)):
+            raise ValueError(
+                f"settings: {name} is {'missing' if name in known else 'unknown'}"
+            )
+        if not isinstance(values["seeds"], list):
+            raise ValueError(f"seeds: got {values['seeds']!r}, needs a list")
+        values = values | {"seeds": tuple(values["seeds"])}
+        for name in _LIMITS:
+            if values[name] is None:
+                values[name] = math.inf
+        return cls(**values)
+
+    def _build(self) -> nn.Module:
+        task = self.make_task()
+        if self.model == "baseline":
+            return Baseline(
+                task.input_size,
+                task.output_size,
+                size=self.baseline_size,
+                layers=self.baseline_layers,
+            )
+        return NTM(
+            task.input_size,
+            task.output_size,
+            controller=self.controller,
+            controller_size=self.controller_size,
+            memory_locations=self.memory_locations,
+            memory_width=self.memory_width,
+            heads=self.heads,
+            shift_range=self.shift_range,
+        )
+
+
+def _require_one_of(name: str, value: object, choices: Any) -> None:
+    if value not in choices:
+        names = ", ".join(sorted(choices))
+        raise ValueError(f"{name}: got {value!r}, needs one of {names}")

@@ -1,0 +1,229 @@
+"""The command line: one line and an exit code for what cannot be done, JSON for what can."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from ntm import folders, pretrained
+from ntm.cli import main
+from ntm.evaluation import evaluate
+from ntm.tasks import Copy
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("runs") / "x"
+    tiny.finished(folder)
+    return folder
+
+
+SMALL = (
+    "--eager --sequences 8 --batch-size 2 --evaluate-every 4 --evaluation-sequences 2"
+)
+
+
+def train(folder: Path, *options: str) -> int:
+    small = ["--memory-locations", "30", "--controller-size", "6"]
+    return main(
+        ["train", "copy", "--out", str(folder), *SMALL.split(), *small, *options]
+    )
+
+
+def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: object) -> str:
+    """The one line that is said when these arguments are given."""
+    with pytest.raises(SystemExit) as left:
+        sys.exit(main([str(argument) for argument in arguments]))
+    assert left.value.code == code
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert "Traceback" not in said.err
+    return said.err
+
+
+def test_train_says_a_line_a_row_and_keeps_the_best_seed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path / "x", "--seeds", "2", "--controller", "feedforward") == 0
+    said = capsys.readouterr()
+    assert re.fullmatch(
+        r"(\d+ sequences: [\d.]+ bits, 0/2 solved, \d+ s left\n){2}", said.err
+    )
+    assert re.search(r"x: seed [01] is kept\n$", said.out)
+    _, settings, card = folders.load(tmp_path / "x")
+    assert settings.seeds == (0, 1)
+    assert settings.controller == "feedforward"
+    assert card["sequences"] == 8
+
+
+def test_resume_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tmp_path / "x") == 0
+    assert main(["resume", str(tmp_path / "x"), "--eager"]) == 0
+    assert capsys.readouterr().out.count("seed 0 is kept") == 2
+
+
+def test_the_baseline_is_trained_by_the_same_command(tmp_path: Path) -> None:
+    size = ["--baseline-size", "6"]
+    assert train(tmp_path / "x", "--model", "baseline", *size) == 0
+    assert main(["evaluate", str(tmp_path / "x"), "--lengths", "3"]) == 0
+
+
+def test_evaluate_prints_one_json_object(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = "--lengths 3 5 --memory-locations 40 --sequences 7 --seed 2 --json"
+    assert main(["evaluate", str(run), *options.split()]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    model = folders.load(run).model
+    for row, length in zip(results, (3, 5), strict=True):
+        expected = evaluate(model, Copy(), length, 7, seed=2, memory_locations=40)
+        assert row == expected._asdict()
+        assert (row["length"], row["memory_locations"]) == (length, 40)
+
+
+def test_evaluate_prints_a_table(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run), "--lengths", "3", "--sequences", "4"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == [
+        "length",
+        "locations",
+        "sequences",
+        "wrong",
+        "bits",
+        "exact",
+    ]
+    assert row.split()[:3] == ["3", "30", "4"]
+
+
+def test_evaluate_can_add_results_to_the_card(tmp_path: Path) -> None:
+    tiny.finished(tmp_path / "x")
+    options = ["--lengths", "9", "20", "--sequences", "5", "--save"]
+    assert main(["evaluate", str(tmp_path / "x"), *options]) == 0
+    rows = folders.load(tmp_path / "x").card["results"]
+    assert [(r["length"], r["sequences"]) for r in rows] == [(9, 5), (20, 5), (22, 100)]
+
+
+def test_choose_keeps_the_seed_that_does_best_at_what_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.finished(tmp_path / "x")
+    options = "--lengths 3 4 --memory-locations 9 --sequences 5"
+    assert main(["choose", str(tmp_path / "x"), *options.split()]) == 0
+    *seeds, kept = capsys.readouterr().out.splitlines()
+    wrong = {
+        int(line.split()[1].rstrip(":")): sum(map(int, re.findall(r"(\d+) at", line)))
+        for line in seeds
+    }
+    best = folders.load(tmp_path / "x").card
+    assert wrong[best["seed"]] == min(wrong.values())
+    assert kept.endswith(f"seed {best['seed']} is kept")
+    assert best["chosen"].endswith(
+        "in 5 sequences each of length 3 (9 locations) and 4 (9 locations)"
+    )
+
+
+def test_show_draws_pictures(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    assert main(["show", str(run), "--out", str(tmp_path), "--length", "4"]) == 0
+    for name in ("curve.png", "sequence.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "sort", "--out", "x"], "'sort' \\(choose from"),
+        (["train", "copy"], "required: --out"),
+        (["train", "copy", "--out", "x", "--controller", "gru"], "choice: 'gru'"),
+        (["train", "copy", "--out", "x", "--model", "gru"], "invalid choice: 'gru'"),
+        (["train", "copy", "--out", "x", "--heads", "two"], "invalid int value: 'two'"),
+        (["train", "copy", "--out", "x", "--device", "tpu"], "there is no tpu here"),
+        (["dance"], "invalid choice: 'dance'"),
+        ([], "required: command"),
+    ],
+)
+def test_a_wrong_command_is_refused_in_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert re.search(said, refused(capsys, 2, *arguments))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--memory-locations 0", "memory_locations: got 0, needs at least 1"),
+        ("--memory-locations 2", "memory_locations: got 2, needs at least 3"),
+        ("--seeds 0", "seeds: got (), needs one or more"),
+        ("--sequences 0", "sequences: got 0, needs at least 1"),
+        ("--threads 0", "threads: got 0, needs at least 1"),
+        ("--learning-rate -1", "learning_rate: got -1.0, needs more than 0"),
+        ("--evaluate-every 7", "evaluate_every: got 7, needs a multiple"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_in_one_line(
+    options: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x"
+    arguments = ["train", "copy", "--out", out, *options.split()]
+    assert said in refused(capsys, 1, *arguments)
+    assert not (out / "settings.json").exists()
+
+
+def test_what_is_not_there_or_not_finished_is_said_in_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "copies: is neither a fol" in refused(capsys, 1, "evaluate", "copies")
+    assert "No such file" in refused(capsys, 1, "resume", tmp_path / "none")
+    assert "holds another run" in refused(capsys, 1, "train", "copy", "--out", run)
+    assert "resume its run first" in refused(capsys, 1, "evaluate", tmp_path)
+    assert "length: got 0" in refused(
+        capsys, 1, "evaluate", run, "--lengths", 0, "--json"
+    )
+    few = ("--memory-locations", 2)
+    assert "got 2, needs" in refused(capsys, 1, "evaluate", run, *few, "--json")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a computer without a GPU")
+def test_a_gpu_that_is_not_there_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(
+        capsys, 2, "train", "copy", "--out", tmp_path / "x", "--device", "cuda"
+    )
+    assert said == "ntm: device: there is no cuda here\n"
+
+
+# Evaluation itself.
+
+
+def test_the_same_seed_gives_the_same_result_in_any_portions(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = folders.load(run).model
+    whole = evaluate(model, Copy(), 4, sequences=7, seed=3)
+    assert whole == evaluate(model, Copy(), 4, sequences=7, seed=3)
+    assert whole.sequences == 7
+    monkeypatch.setattr("ntm.evaluation.SIDE_BY_SIDE", 2)
+    portions = evaluate(model, Copy(), 4, sequences=7, seed=3)
+    assert portions.sequences == 7
+    assert 0 < portions.wrong_bits < 7 * 4 * 8
+
+
+@pytest.mark.parametrize("name", ["length", "sequences"])
+def test_an_impossible_evaluation_is_refused(run: Path, name: str) -> None:
+    model = folders.load(run).model
+    with pytest.raises(ValueError, match=f"^{name}: got 0, needs at least 1"):
+        evaluate(model, Copy(), **{"length": 3, "sequences": 3} | {name: 0})
+
+
+# Shipped models.
+
+
+def test_an_unknown_model_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(ValueError, match=r"^name: got 'copy-gru', needs one of"):
+        pretrained.load("copy-gru")

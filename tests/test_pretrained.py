@@ -1,0 +1,96 @@
+"""Shipped machines do what their cards say."""
+
+import re
+
+import pytest
+from machines import leaves
+
+from ntm import folders, pretrained
+from ntm.baseline import Baseline
+from ntm.evaluation import Result, evaluate
+from ntm.machine import NTM
+from ntm.tasks import Copy
+from ntm.training import solved_after
+
+MACHINES = ["copy-feedforward", "copy-lstm"]
+every_model = pytest.mark.parametrize("name", ["copy-baseline", *MACHINES])
+every_machine = pytest.mark.parametrize("name", MACHINES)
+
+
+def promised(name: str) -> dict[tuple[int, int | None], Result]:
+    rows = [Result(**row) for row in pretrained.available()[name]["results"]]
+    return {(row.length, row.memory_locations): row for row in rows}
+
+
+def test_these_are_shipped() -> None:
+    assert list(pretrained.available()) == ["copy-baseline", *MACHINES]
+    assert isinstance(pretrained.load("copy-baseline"), Baseline)
+    assert all(isinstance(pretrained.load(name), NTM) for name in MACHINES)
+
+
+@every_model
+def test_a_card_says_all_there_is_to_know(name: str) -> None:
+    card = pretrained.available()[name]
+    assert set(card) == {
+        *("format", "task", "seed", "chosen", "settings", "sequences", "seconds"),
+        *("device", "threads", "versions", "commit", "solved", "stopped", "results"),
+        *("parameters", "weights_sha256"),
+    }
+    assert card["seconds"] > 60
+    assert re.fullmatch("[0-9a-f]{40}", card["commit"])
+    assert card["stopped"] == []
+
+
+@every_model
+def test_the_curves_of_all_seeds_are_there_to_the_end(name: str) -> None:
+    card = pretrained.available()[name]
+    rows = folders.read_curve(pretrained.folder(name) / folders.CURVE)
+    for seed in card["settings"]["seeds"]:
+        assert [r.sequences for r in rows if r.seed == seed][-1] == card["sequences"]
+    assert {str(s): n for s, n in solved_after(rows).items()} == card["solved"]
+
+
+@every_machine
+def test_every_seed_was_solved_and_stayed_solved(name: str) -> None:
+    card = pretrained.available()[name]
+    assert len(card["solved"]) == 8
+    assert all(n is not None and n <= 50_000 for n in card["solved"].values())
+    rows = folders.read_curve(pretrained.folder(name) / folders.CURVE)
+    late = [r.wrong_bits for r in rows if r.sequences > card["sequences"] / 2]
+    assert max(late) <= 1
+
+
+@every_machine
+def test_the_card_promises_a_thousand_sequences_of_each_length(name: str) -> None:
+    for length in [*range(1, 21), 30, 50, 80, 120]:
+        row = promised(name)[length, 128]
+        assert (row.sequences, row.wrong_bits, row.exact) == (1000, 0, 1000)
+
+
+def test_the_lstm_promises_lengths_of_500_and_1000() -> None:
+    for length in (500, 1000):
+        row = promised("copy-lstm")[length, 1024]
+        assert (row.sequences, row.wrong_bits, row.exact) == (100, 0, 100)
+
+
+@every_machine
+@pytest.mark.parametrize("length", [1, 2, 7, 20, 50, 120])
+def test_sequences_never_seen_come_out_without_a_wrong_bit(
+    name: str, length: int
+) -> None:
+    result = evaluate(pretrained.load(name), Copy(), length, sequences=10, seed=77)
+    assert (result.wrong_bits, result.exact) == (0, 10)
+
+
+def test_with_a_larger_memory_much_longer_ones_come_out_too() -> None:
+    machine = pretrained.load("copy-lstm")
+    result = evaluate(machine, Copy(), 500, 3, seed=77, memory_locations=1024)
+    assert (result.wrong_bits, result.exact) == (0, 3)
+
+
+@every_model
+def test_a_loaded_model_is_ready_and_not_to_be_trained_by_accident(name: str) -> None:
+    model = pretrained.load(name)
+    assert not model.training
+    assert not any(p.requires_grad for p in model.parameters())
+    assert all(tensor.isfinite().all() for tensor in leaves(model.state_dict()))

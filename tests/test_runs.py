@@ -1,0 +1,351 @@
+"""Runs on disk: killed at any moment they go on, and whatever is damaged is said in one line."""
+
+import errno
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from torch import Tensor
+
+from ntm import folders
+from ntm.evaluation import evaluate
+from ntm.folders import CARD, CURVE, WEIGHTS, FolderError
+from ntm.runs import CHECKPOINT, SETTINGS, Run
+from ntm.training import Training
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never interrupted."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    tiny.finished(folder)
+    return folder
+
+
+@pytest.fixture
+def copied(whole: Path, tmp_path: Path) -> Path:
+    """The same, to be damaged."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for path in whole.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def resumed(folder: Path) -> Run:
+    run = Run.resume(folder, compiled=False)
+    for _ in run:
+        pass
+    return run
+
+
+# Stopped and going on.
+
+
+@pytest.mark.parametrize("evaluations", [0, 1, 3])
+def test_an_interrupted_run_ends_with_the_same_bits(
+    whole: Path, tmp_path: Path, evaluations: int
+) -> None:
+    run = Run.start(tmp_path / "run", tiny.settings(), compiled=False)
+    rows = iter(run)
+    for _ in range(evaluations):
+        next(rows)
+    run.training.update()  # lost with the process
+    resumed(tmp_path / "run")
+    assert tiny.checkpoint(tmp_path / "run") == tiny.checkpoint(whole)
+    for name in (WEIGHTS, CURVE):
+        assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_killed_by_force_it_goes_on_and_ends_with_the_same_bits(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ntm"]
+    settings = (
+        "--eager --threads 1 --seeds 2 --sequences 60 --batch-size 2 --evaluate-every 2 "
+        "--memory-locations 30 --memory-width 4 --controller-size 6"
+    )
+    train = [*command, "train", "copy", *settings.split()]
+    subprocess.run([*train, "--out", tmp_path / "a"], check=True, capture_output=True)
+    with subprocess.Popen(
+        [*train, "--out", tmp_path / "b"], stderr=subprocess.PIPE
+    ) as b:
+        while not (tmp_path / "b" / CHECKPOINT).exists():
+            assert b.poll() is None
+            time.sleep(0.005)
+        time.sleep(0.1)
+        os.kill(b.pid, signal.SIGKILL)
+    assert not (tmp_path / "b" / CARD).exists()
+    resume = [*command, "resume", tmp_path / "b", "--eager", "--threads", "1"]
+    subprocess.run(resume, check=True, capture_output=True)
+    assert tiny.checkpoint(tmp_path / "a") == tiny.checkpoint(tmp_path / "b")
+    for name in (WEIGHTS, CURVE):
+        a, b_ = (tmp_path / run / name for run in "ab")
+        assert a.read_bytes() == b_.read_bytes()
+
+
+def test_a_line_of_the_curve_that_was_cut_off_is_written_again(copied: Path) -> None:
+    expected = (copied / CURVE).read_bytes()
+    with (copied / CURVE).open("ab") as file:
+        file.write(b"0,28,3.14")
+    resumed(copied)
+    assert (copied / CURVE).read_bytes() == expected
+
+
+def test_a_finished_run_that_is_resumed_stays_as_it_is(copied: Path) -> None:
+    before = {path.name: path.read_bytes() for path in copied.iterdir()}
+    resumed(copied)
+    assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
+
+
+def test_the_stopped_seeds_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.start(tmp_path / "run", tiny.settings(), compiled=False)
+    draw = run.training.draw
+
+    def poisoned() -> Any:
+        batch = draw()
+        batch.inputs[:, 2] = float("inf")
+        return batch
+
+    monkeypatch.setattr(run.training, "draw", poisoned)
+    next(iter(run))
+    assert [row.seed for row in run.training.stopped] == [2]
+    again = resumed(tmp_path / "run")
+    assert again.training.stopped == run.training.stopped
+    card = folders.read_json(tmp_path / "run" / CARD)
+    assert card["stopped"][0]["seed"] == 2
+    assert folders.load(tmp_path / "run").model is not None
+
+
+# Going on from a finished run with other settings.
+
+
+def test_a_run_goes_on_from_the_machines_of_another(
+    whole: Path, tmp_path: Path
+) -> None:
+    tight = tiny.settings(memory_locations=9, sequences=8)
+    run = Run.start(tmp_path / "x", tight, compiled=False, first=whole)
+    before = folders.read_tensors(whole / CHECKPOINT)
+    assert torch.equal(run.training.parameters, before["average"])
+    assert torch.equal(run.training.streams[1].get_state(), before["random.streams"][1])
+    assert run.training.sequences == 0
+    resumed(tmp_path / "x")
+    card = folders.load(tmp_path / "x").card
+    assert card["first"] == folders.read_json(whole / CARD)
+    assert (card["sequences"], card["settings"]["memory_locations"]) == (8, 9)
+    first_curve = (tmp_path / "x" / "first.csv").read_bytes()
+    assert first_curve == (whole / CURVE).read_bytes()
+    after = folders.read_tensors(tmp_path / "x" / CHECKPOINT)
+    assert not torch.equal(after["average"], before["average"])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seeds": (0, 1)}, {"controller_size": 7}], ids=str
+)
+def test_a_first_run_that_does_not_fit_is_refused(
+    whole: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(FolderError, match="does not fit this run"):
+        Run.start(tmp_path / "x", tiny.settings(**changes), compiled=False, first=whole)
+
+
+# What a run leaves behind.
+
+
+def test_a_folder_holds_what_the_design_says(whole: Path) -> None:
+    names = {path.name for path in whole.iterdir()}
+    assert names == {WEIGHTS, CARD, CURVE, CHECKPOINT, SETTINGS}
+    model, settings, card = folders.load(whole)
+    assert settings == tiny.settings()
+    assert card["parameters"] == sum(p.numel() for p in model.parameters())
+    assert card["sequences"] == 24
+    assert card["seconds"] > 0
+    assert card["device"]
+    assert card["versions"]["torch"] == torch.__version__
+    assert set(card["solved"]) == {"0", "1", "2"}
+    assert [row["length"] for row in card["results"]] == [20, 22]
+    assert card["chosen"].startswith("of 3 seeds the one with the fewest wrong bits")
+
+
+def test_the_machine_kept_is_the_one_with_the_fewest_wrong_bits(whole: Path) -> None:
+    card = folders.read_json(whole / CARD)
+    run = Run.resume(whole, compiled=False)
+    kept = dict(folders.load(whole).model.named_parameters())
+    mine = dict(run.machine(card["seed"]).named_parameters())
+    assert all(torch.equal(kept[name], mine[name]) for name in kept)
+    totals = dict.fromkeys((0, 1, 2), 0)
+    for seed, length in itertools.product(totals, (20, 22)):
+        result = evaluate(run.machine(seed), run.training.task, length)
+        totals[seed] += result.wrong_bits
+    assert totals[card["seed"]] == min(totals.values())
+    assert len(set(totals.values())) > 1
+
+
+def test_the_curve_has_a_row_for_each_seed_and_evaluation(whole: Path) -> None:
+    rows = folders.read_curve(whole / CURVE)
+    assert (whole / CURVE).read_text().startswith("seed,sequences,bits,wrong_bits\n")
+    assert [(r.seed, r.sequences) for r in rows] == [
+        (seed, sequences) for sequences in range(4, 25, 4) for seed in (0, 1, 2)
+    ]
+
+
+def test_nothing_in_a_run_is_pickled(whole: Path) -> None:
+    for path in whole.iterdir():
+        assert path.suffix in {".safetensors", ".json", ".csv"}
+        assert not path.read_bytes().startswith((b"PK", b"\x80"))
+
+
+# A disk that is full.
+
+
+@pytest.mark.parametrize("after", [0, 100])
+def test_a_full_disk_leaves_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, whole: Path
+) -> None:
+    run = Run.start(tmp_path / "run", tiny.settings(), compiled=False)
+    rows = iter(run)
+    next(rows)
+    good = tiny.checkpoint(tmp_path / "run")
+
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:after])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        message = rf"{CHECKPOINT}: could not be written: No space left on device$"
+        with pytest.raises(FolderError, match=message):
+            next(rows)
+    assert tiny.checkpoint(tmp_path / "run") == good
+    assert not list((tmp_path / "run").glob("*.part"))
+    resumed(tmp_path / "run")
+    assert tiny.checkpoint(tmp_path / "run") == tiny.checkpoint(whole)
+
+
+# Folders and files that do not fit.
+
+
+def test_a_folder_that_holds_another_run_is_left_alone(copied: Path) -> None:
+    before = {path.name: path.read_bytes() for path in copied.iterdir()}
+    with pytest.raises(FolderError, match="holds another run; resume that run or"):
+        Run.start(copied, tiny.settings(), compiled=False)
+    assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(FolderError, match="holds other files"):
+        Run.start(tmp_path, tiny.settings(), compiled=False)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CHECKPOINT])
+@pytest.mark.parametrize("keep", [0, 5, 200, -1], ids=str)
+def test_a_truncated_file_is_refused(copied: Path, name: str, keep: int) -> None:
+    data = (copied / name).read_bytes()
+    (copied / name).write_bytes(data[:keep])
+    with pytest.raises(FolderError, match=rf"{name}: .*") as caught:
+        folders.load(copied) if name == WEIGHTS else resumed(copied)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", [-1, -700, 30])
+def test_a_weight_file_that_was_changed_is_refused(copied: Path, where: int) -> None:
+    data = bytearray((copied / WEIGHTS).read_bytes())
+    data[where] ^= 1
+    (copied / WEIGHTS).write_bytes(bytes(data))
+    with pytest.raises(FolderError, match=WEIGHTS):
+        folders.load(copied)
+
+
+def changed(**values: Any) -> Any:
+    return lambda card: card | values
+
+
+def changed_setting(**values: Any) -> Any:
+    return lambda card: card | {"settings": card["settings"] | values}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            changed_setting(controller_size=7),
+            "does not fit card.json: controller.initial_hidden is",
+        ),
+        (
+            changed_setting(controller="feedforward"),
+            "controller.gates.0.bias is unknown",
+        ),
+        (changed_setting(heads=0), "card.json: heads: got 0, needs at least 1"),
+        (
+            changed_setting(task="sort"),
+            "card.json: task: got 'sort', needs one of copy",
+        ),
+        (changed(settings=3), "card.json: settings: got int, needs an object"),
+        (changed(seed=9), "card.json: seed 9 is not one of the run's"),
+        (changed(format=2), "card.json: format: got 2, needs 1"),
+        (changed(parameters=3), "card.json: parameters: 3 is not their number"),
+        (changed(weights_sha256="0"), "was changed: its SHA-256 is not the card's"),
+        (lambda card: {}, "card.json: format is missing"),
+        (lambda card: [card], "card.json: holds no object"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_refused(
+    copied: Path, change: Any, message: str
+) -> None:
+    card = json.loads((copied / CARD).read_text())
+    (copied / CARD).write_text(json.dumps(change(card)))
+    with pytest.raises(FolderError) as caught:
+        folders.load(copied)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_finite_are_refused(copied: Path) -> None:
+    weights: dict[str, Tensor] = folders.read_tensors(copied / WEIGHTS)
+    weights["output.bias"] = weights["output.bias"] * float("nan")
+    folders.save(copied, weights, folders.read_json(copied / CARD))
+    with pytest.raises(
+        FolderError, match=r"output\.bias holds numbers that are not fin"
+    ):
+        folders.load(copied)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"seeds": 1}', "\x00"])
+def test_settings_that_are_damaged_are_refused(copied: Path, text: str) -> None:
+    (copied / SETTINGS).write_text(text)
+    with pytest.raises(FolderError, match=SETTINGS):
+        Run.resume(copied, compiled=False)
+
+
+def test_a_checkpoint_of_another_run_is_refused(copied: Path) -> None:
+    other = Training(tiny.settings(seeds=(0,)), compiled=False)
+    folders.write_tensors(copied / CHECKPOINT, other.tensors(), {})
+    with pytest.raises(
+        FolderError, match=r"does not fit the run: parameters: got \(1,"
+    ):
+        Run.resume(copied, compiled=False)
+
+
+def test_a_curve_that_is_damaged_is_refused(copied: Path) -> None:
+    (copied / CURVE).write_text("seed,sequences,bits,wrong_bits\n1,2,x,4\n")
+    with pytest.raises(FolderError, match=r"curve\.csv: line 2 is damaged"):
+        Run.resume(copied, compiled=False)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CARD])
+def test_a_missing_file_is_named(copied: Path, name: str) -> None:
+    (copied / name).unlink()
+    with pytest.raises(FolderError, match=f"{name}: No such file or directory"):
+        folders.load(copied)

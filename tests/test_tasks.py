@@ -1,0 +1,197 @@
+"""The tasks: their data is what the paper says, and their costs are what they are called."""
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from ntm.tasks import TASKS, Batch, Copy, cost_in_bits, wrong_bits
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+every_task = pytest.mark.parametrize("name", TASKS)
+
+# What every task promises.
+
+
+@every_task
+def test_the_same_seed_draws_the_same_sequences(name: str) -> None:
+    task = TASKS[name]()
+    size = task.draw_size(generator())
+    assert size == task.draw_size(generator())
+    first, second, other = (task.batch(generator(seed), 3, *size) for seed in (1, 1, 2))
+    assert all(map(torch.equal, first, second))
+    assert not torch.equal(first.inputs, other.inputs)
+
+
+@every_task
+def test_nothing_but_its_own_generator_is_used(name: str) -> None:
+    before = torch.get_rng_state()
+    task, own = TASKS[name](), generator()
+    task.batch(own, 3, *task.draw_size(own))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@every_task
+def test_a_batch_has_the_sizes_the_task_says(name: str) -> None:
+    task = TASKS[name]()
+    inputs, targets, mask = task.batch(generator(), 3, *task.test_size)
+    time = len(inputs)
+    assert inputs.shape == (time, 3, task.input_size)
+    assert targets.shape == (time, 3, task.output_size)
+    assert mask.shape == (time, 3)
+    assert set(mask.unique().tolist()) == {0, 1}
+    assert set(targets.unique().tolist()) <= {0, 1}
+
+
+@every_task
+def test_the_sequences_of_a_batch_differ(name: str) -> None:
+    task = TASKS[name]()
+    inputs = task.batch(generator(), 3, *task.test_size).inputs
+    assert not torch.equal(inputs[:, 0], inputs[:, 1])
+
+
+# Copy.
+
+
+def test_copy_shows_the_vectors_then_the_delimiter_then_nothing() -> None:
+    inputs, targets, mask = Copy().batch(generator(), 4, 5)
+    assert inputs.shape == (11, 4, 9)
+    assert set(inputs[:5, :, :8].unique().tolist()) == {0, 1}
+    assert (inputs[:5, :, 8] == 0).all()
+    assert (inputs[5, :, :8] == 0).all()
+    assert (inputs[5, :, 8] == 1).all()
+    assert (inputs[6:] == 0).all()
+    assert torch.equal(targets[6:], inputs[:5, :, :8])
+    assert torch.equal(mask[:, 0], torch.tensor([0.0] * 6 + [1.0] * 5))
+
+
+def test_while_it_answers_the_target_is_nowhere_at_the_input() -> None:
+    """Two sequences that differ in every bit look the same from the delimiter on."""
+    inputs, targets, mask = Copy().batch(generator(), 50, 3)
+    answering = inputs[mask[:, 0] == 1]
+    assert (answering == 0).all()
+    assert targets[mask[:, 0] == 1].float().std() > 0.4
+
+
+def test_lengths_1_and_20_both_occur_and_all_alike() -> None:
+    task, own = Copy(), generator()
+    counts = [0] * 30
+    for _ in range(20_000):
+        (length,) = task.draw_size(own)
+        counts[length] += 1
+    assert sum(counts[1:21]) == 20_000
+    assert all(850 < count < 1150 for count in counts[1:21])
+
+
+def test_bits_are_fair_coins() -> None:
+    vectors = Copy().batch(generator(), 500, 20).inputs[:20, :, :8]
+    assert_close(vectors.mean(dim=(0, 1)), torch.full((8,), 0.5), atol=0.02, rtol=0)
+
+
+def test_copy_may_be_narrower_and_of_any_lengths() -> None:
+    task = Copy(bits=3, shortest=4, longest=6)
+    assert (task.input_size, task.output_size, task.test_size) == (4, 3, (6,))
+    own = generator()
+    assert {task.draw_size(own) for _ in range(100)} == {(4,), (5,), (6,)}
+    assert task.batch(own, 2, 9).inputs.shape == (19, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bits": 0}, "bits: got 0, needs at least 1"),
+        ({"shortest": 0}, "shortest: got 0, needs at least 1"),
+        ({"longest": 0}, "longest: got 0, needs at least 1"),
+        ({"shortest": 5, "longest": 4}, "longest: got 4, needs at least 5"),
+    ],
+)
+def test_an_impossible_copy_is_refused(settings: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        Copy(**settings)
+
+
+def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^length: got 0, needs at least 1"):
+        Copy().batch(generator(), 1, 0)
+    with pytest.raises(ValueError, match=r"^batch_size: got 0, needs at least 1"):
+        Copy().batch(generator(), 0, 1)
+    with pytest.raises(TypeError, match=r"^length: got 1\.5, needs a whole number"):
+        Copy().batch(generator(), 1, 1.5)
+
+
+# What an answer costs.
+
+
+def answer(batch: Batch, certainty: float) -> torch.Tensor:
+    return certainty * (2 * batch.targets - 1)
+
+
+def test_no_idea_costs_one_bit_a_bit() -> None:
+    batch = Copy().batch(generator(), 3, 7)
+    bits = cost_in_bits(torch.zeros_like(batch.targets), batch)
+    assert_close(bits, torch.full((3,), 7 * 8.0))
+
+
+def test_the_cost_is_of_a_whole_sequence_and_not_of_a_step() -> None:
+    costs = [
+        cost_in_bits(torch.zeros_like(batch.targets), batch).item()
+        for batch in (Copy().batch(generator(), 1, length) for length in (1, 10, 20))
+    ]
+    assert costs == pytest.approx([8, 80, 160])
+
+
+def test_the_cost_by_hand() -> None:
+    """p = ¾ for the right bit: log₂ 4/3 each, twice, and once the opposite, log₂ 4."""
+    targets = torch.tensor([[[1.0, 0.0]], [[1.0, 1.0]]])
+    mask = torch.tensor([[1.0], [0.0]])
+    logits = torch.tensor([[[1.0, 1.0]], [[-50.0, -50.0]]]) * math.log(3)
+    batch = Batch(torch.zeros(2, 1, 1), targets, mask)
+    expected = math.log2(4 / 3) + math.log2(4)
+    assert cost_in_bits(logits, batch).tolist() == pytest.approx([expected])
+    assert wrong_bits(logits, batch).tolist() == [1]
+
+
+def test_certainty_costs_nothing_when_right_and_stays_finite_when_wrong() -> None:
+    batch = Copy().batch(generator(), 2, 5)
+    assert cost_in_bits(answer(batch, 1e3), batch).tolist() == [0, 0]
+    wrong = answer(batch, -1e6).requires_grad_()
+    cost = cost_in_bits(wrong, batch)
+    assert cost.isfinite().all()
+    cost.sum().backward()
+    assert wrong.grad is not None
+    assert wrong.grad.isfinite().all()
+
+
+def test_wrong_bits_are_counted_each_and_only_while_answering() -> None:
+    batch = Copy().batch(generator(), 2, 5)
+    logits = answer(batch, 1.0)
+    logits[:6] *= -1  # before the answer anything may be said
+    assert wrong_bits(logits, batch).tolist() == [0, 0]
+    logits[7, 0, 3] *= -1
+    logits[10, 0, 1] *= -1
+    assert wrong_bits(logits, batch).tolist() == [2, 0]
+
+
+def test_seeds_may_stand_before_the_batch() -> None:
+    one, two = (Copy().batch(generator(seed), 3, 4) for seed in (1, 2))
+    both = Batch(*(torch.stack(parts, dim=1) for parts in zip(one, two, strict=True)))
+    logits = torch.randn(9, 2, 3, 8)
+    for judge in (cost_in_bits, wrong_bits):
+        together = judge(logits, both)
+        assert together.shape == (2, 3)
+        assert_close(together[0], judge(logits[:, 0], one))
+        assert_close(together[1], judge(logits[:, 1], two))
+
+
+def test_logits_of_another_shape_or_kind_are_refused() -> None:
+    batch = Copy().batch(generator(), 2, 5)
+    for judge in (cost_in_bits, wrong_bits):
+        with pytest.raises(ValueError, match=r"^logits: got shape \(11, 2, 7\), needs"):
+            judge(torch.zeros(11, 2, 7), batch)
+        with pytest.raises(TypeError, match=r"^logits: got torch\.int64, needs a fl"):
+            judge(torch.zeros(11, 2, 8, dtype=torch.int64), batch)

@@ -1,0 +1,34 @@
+"""A run so small that it trains in a second, and still does everything a real one does."""
+
+from pathlib import Path
+from typing import Any
+
+from ntm.folders import read_tensors
+from ntm.runs import CHECKPOINT, Run
+from ntm.settings import Settings
+
+
+def settings(**changes: Any) -> Settings:
+    values = {
+        "memory_locations": 30,
+        "memory_width": 4,
+        "controller_size": 6,
+        "seeds": (0, 1, 2),
+        "sequences": 24,
+        "batch_size": 2,
+        "evaluate_every": 4,
+        "evaluation_sequences": 3,
+    }
+    return Settings(**values | changes)
+
+
+def finished(folder: Path, **changes: Any) -> Run:
+    run = Run.start(folder, settings(**changes), compiled=False)
+    for _ in run:
+        pass
+    return run
+
+
+def checkpoint(folder: Path) -> dict[str, bytes]:
+    tensors = read_tensors(folder / CHECKPOINT)
+    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
