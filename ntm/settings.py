@@ -39,6 +39,8 @@ class Settings:
         clip_component: each number of a gradient is held within ± this.
         average: how much of the running average of the parameters stays from one update
             to the next; it is this average that is judged and kept.
+        training_locations: memory locations while learning; 0 for all that the machine
+            has.  With few, writing over what is not yet read has a price.
         evaluate_every: sequences between two evaluations.
         evaluation_sequences: sequences of an evaluation.
 
@@ -69,6 +71,7 @@ class Settings:
     clip_norm: float = 1.0
     clip_component: float = math.inf
     average: float = 0.995
+    training_locations: int = 0
     evaluate_every: int = 400
     evaluation_sequences: int = 100
 
@@ -106,8 +109,13 @@ class Settings:
                 f"rise, hold, fall: got {self.rise}, {self.hold}, {self.fall}, needs "
                 "0 ≤ rise ≤ hold < fall ≤ 1"
             )
+        require_whole(0, training_locations=self.training_locations)
         with torch.device("meta"):
-            self._build()  # refuses a machine that cannot be
+            model = self._build()  # refuses a machine that cannot be
+            if self.training_locations:
+                if not isinstance(model, NTM):
+                    raise ValueError("training_locations: the baseline has no memory")
+                model.initial_state(1, self.training_locations)
 
     def make_task(self) -> Task:
         """Return the task."""

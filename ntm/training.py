@@ -104,7 +104,10 @@ class Training:
         """Learn from one batch for each seed."""
         batch = self.draw()
         parameters = self.parameters.requires_grad_()
-        bits = cost_in_bits(self.population(parameters, batch.inputs), batch)
+        few = self.settings.training_locations
+        memory_size = {"memory_locations": few} if few else {}
+        logits = self.population(parameters, batch.inputs, **memory_size)
+        bits = cost_in_bits(logits, batch)
         # The mean over the bits of the answer, so that no length outweighs another.
         asked = batch.mask.sum(dim=0) * self.task.output_size
         loss = (bits / asked).mean(dim=-1)

@@ -99,6 +99,16 @@ def test_seeds_begin_differently_and_see_different_sequences() -> None:
     assert not torch.equal(drawn[:, 0], drawn[:, 1])
 
 
+def test_the_memory_may_be_smaller_while_learning() -> None:
+    whole, tight, same = (
+        learn(training(memory_locations=n, training_locations=few))
+        for n, few in ((30, 0), (30, 5), (5, 0))
+    )
+    assert torch.equal(tight.parameters, same.parameters)
+    assert not torch.equal(tight.parameters, whole.parameters)
+    assert tight.settings.make_model(0).memory_locations == 30
+
+
 def test_training_leaves_the_global_random_numbers_alone() -> None:
     before = torch.get_rng_state()
     learn(training()).evaluate()
@@ -315,6 +325,7 @@ def test_solved_is_a_median_of_ten_evaluations_below_a_tenth_of_a_bit() -> None:
         ({"learning_rate": 0.0}, "learning_rate: got 0.0, needs more than 0"),
         ({"learning_rate": math.nan}, "learning_rate: got nan, needs more than 0"),
         ({"clip_norm": -1.0}, "clip_norm: got -1.0, needs more than 0"),
+        ({"training_locations": 2}, "memory_locations: got 2, needs at least 3"),
         ({"average": 1.0}, "average: got 1.0, needs 0 ≤ average < 1"),
         ({"hold": 0.95}, "rise, hold, fall: got 0.02, 0.95, 0.9, needs 0 ≤ rise"),
         ({"evaluate_every": 5}, "evaluate_every: got 5, needs a multiple of the batch"),
