@@ -1,5 +1,5 @@
 # `make book` and `make test` are all that a newcomer needs; .venv is made on the way.
-.PHONY: help book test lab refresh clean FORCE
+.PHONY: help book test lab train refresh clean FORCE
 
 NOTEBOOK ?= $(wildcard book/*.ipynb)
 # The pages show functions and tests from their source files, so these are inputs too;
@@ -19,6 +19,10 @@ test: ## check everything: style, types, tests, notebooks, pages
 lab: ## open the notebooks in JupyterLab
 	@.ci/install lab
 	@.venv/bin/python -m jupyterlab --preferred-dir book $(if $(filter 0,$(shell id -u)),--allow-root)
+
+train: ## train eight machines to copy, into runs/copy (minutes); see python -m ntm --help
+	@.ci/install test
+	@.venv/bin/python -m ntm train copy --seeds 8 --out runs/copy
 
 refresh: ## run the notebooks again and store their outputs (one: NOTEBOOK=book/shift.ipynb)
 	@.ci/install test

@@ -26,7 +26,7 @@ def promised(name: str) -> dict[tuple[int, int | None], Result]:
 
 
 def test_these_are_shipped() -> None:
-    assert MODELS == ["copy-feedforward", "copy-lstm"]
+    assert MODELS == ["copy-baseline", "copy-feedforward", "copy-lstm"]
     for name in MODELS:
         kind = NTM if name in MACHINES else Baseline
         assert isinstance(pretrained.load(name), kind)
