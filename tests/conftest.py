@@ -13,3 +13,11 @@ hypothesis.settings.load_profile("ntm")
 def _reproducible() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of one page and theme in one process, which then loads it once."""
+    for item in items:
+        visited = getattr(item, "callspec", None) and item.callspec.params.get("visit")
+        if visited:
+            item.add_marker(pytest.mark.xdist_group("-".join(visited)))
