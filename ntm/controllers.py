@@ -21,7 +21,7 @@ class FeedForward(nn.Module):
         input_size: length of the input and all reads together.
         size: length of the output.
 
-    Chapter: *The controller*.
+    Chapter: *The controller and the whole machine*.
     """
 
     def __init__(self, input_size: int, size: int):
@@ -52,7 +52,7 @@ class LSTM(nn.Module):
         size: length of the output and of the cell.
         layers: how many on top of each other; each sees the output of the one below.
 
-    Chapter: *The controller*.
+    Chapter: *The controller and the whole machine*.
     """
 
     def __init__(self, input_size: int, size: int, layers: int = 1):

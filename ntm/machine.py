@@ -77,7 +77,7 @@ class NTM(nn.Module):
     Raises:
         ValueError: the argument, what it got and what it needs.
 
-    Chapter: *The machine*.
+    Chapter: *The controller and the whole machine*.
     """
 
     def __init__(
