@@ -15,10 +15,13 @@ from typing import Any
 from bs4 import BeautifulSoup, NavigableString
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.fileutil import copy_asset_file
 
 MATHJAX = "tex-svg-full.js"
 """All of MathJax's TeX in one file; it draws with paths, so it asks for no fonts."""
+
+WIDGET, PICTURE = "application/vnd.jupyter.widget-view+json", "image/png"
 
 GENERATED = {"search": "Search", "genindex": "Index"}
 """The titles of the pages that no one wrote."""
@@ -147,6 +150,24 @@ def write_entrance(app: Sphinx, head: str) -> None:
     (app.outdir / "index.html").write_text(page, encoding="utf-8")
 
 
+class WidgetAndPicture(SphinxPostTransform):
+    """Show a widget's picture as well as the widget: of one output only one is shown.
+
+    A script then puts the widget in its place; paper and pages without scripts keep it.
+    """
+
+    default_priority = 3  # just before myst-nb makes its choice
+
+    def run(self, **options: Any) -> None:
+        """Move each widget to its picture."""
+        for bundle in self.document.findall(nodes.container):
+            if bundle.get("nb_element") == "mime_bundle":
+                shown = {part.get("mime_type"): part for part in bundle.children}
+                if WIDGET in shown and PICTURE in shown:
+                    shown[PICTURE].extend(shown[WIDGET].children)
+                    bundle.remove(shown[WIDGET])
+
+
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Copy that one file, out of the 24 MB of sphinx-mathjax-offline."""
     package = find_spec("sphinx-mathjax-offline")
@@ -161,6 +182,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.config.mathjax3_config = {"options": {"enableMenu": False}}
     # Where the book will be published, if that is known: previews need full addresses.
     app.config.html_baseurl = os.environ.get("BOOK_URL", "")
+    app.add_post_transform(WidgetAndPicture)
     app.connect("html-page-context", on_page)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

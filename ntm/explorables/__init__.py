@@ -1,0 +1,10 @@
+"""The live figures: widgets in a notebook, alive in the built page without a kernel.
+
+Each has a Python side, here, which holds what is on the screen, and a side in the
+browser, in the JavaScript files beside this one.  Both compute with the same functions:
+`ntm.memory` and `ntm.addressing` here, `arithmetic.js` there.
+"""
+
+from ntm.explorables._figures import Address, Memory, Trace, Walk
+
+__all__ = ["Address", "Memory", "Trace", "Walk"]

@@ -1,0 +1,388 @@
+"""The four live figures, as Python sees them."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+import traitlets
+from matplotlib.figure import Figure as Picture
+from torch import Tensor
+
+from ntm import addressing, figures, memory
+from ntm.explorables._widget import (
+    LiveFigure,
+    Number,
+    Numbers,
+    Whole,
+    compact,
+    script,
+    style,
+)
+from ntm.machine import NTM
+from ntm.tasks import Batch
+
+DRINKS = {
+    "tea": [1.0, 0.0, 0.0, 0.1, 0.0],
+    "milk": [0.0, 1.0, 0.0, 0.3, 0.0],
+    "coffee": [0.0, 0.1, 1.0, 0.0, 0.0],
+    "lemonade": [0.1, 0.0, 0.0, 0.8, 1.0],
+}
+TASTES = ["tea", "milk", "coffee", "sweet", "fizz"]
+
+PEOPLE = {
+    "cousin": [0.9, 0.1, 0.8, -0.2],
+    "brother": [-0.3, 0.9, 0.1, 0.7],
+    "classmate": [0.4, 0.7, 0.5, 0.3],
+    "neighbour": [-0.8, -0.4, 0.2, 0.1],
+    "teacher": [0.2, -0.6, -0.4, 0.8],
+    "friend": [0.6, -0.7, 0.3, -0.6],
+}
+VOICE = ["pitch", "pace", "laughter", "accent"]
+
+STRONGEST, SHARPEST = 50.0, 20.0
+"""The ends of the sliders of key strength and exponent."""
+
+
+class Memory(LiveFigure):
+    """A small memory with a weighting to drag: what is read, or what a write leaves.
+
+    ``weighting``, ``erase_vector`` and ``add_vector`` can be set and move the sliders;
+    ``read_vector``, ``erased`` and ``written`` are what `ntm.memory` computes for what
+    is on the screen.
+
+    Args:
+        parts: ``"read"`` or ``"write"``.
+        rows, columns: names of locations and components; the drinks if left out.
+        memory: ``(N, W)``.
+
+    Raises:
+        traitlets.TraitError: a value that cannot be, and which can.
+    """
+
+    _esm = script("memory.js")
+    _css = style()
+
+    parts = traitlets.Enum(["read", "write"], "read").tag(sync=True)
+    rows = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    columns = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    memory = Numbers(2, -100, 100)
+    weighting = Numbers(1, 0, 1, is_weighting=True)
+    erase_vector = Numbers(1, 0, 1)
+    add_vector = Numbers(1, -1, 1)
+
+    def __init__(
+        self,
+        parts: Literal["read", "write"] = "read",
+        rows: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        memory: Tensor | None = None,
+        **changes: Any,
+    ):
+        table = torch.tensor(list(DRINKS.values())) if memory is None else memory
+        locations, width = table.shape
+        given = {
+            "weighting": torch.zeros(locations),
+            "erase_vector": torch.zeros(width),
+        }
+        given["weighting"][:2] = 0.5
+        given["add_vector"] = torch.zeros(width)
+        if parts == "write":
+            given["erase_vector"][:2] = 1.0
+            given["add_vector"][-1] = 0.9
+        super().__init__(
+            parts=parts,
+            rows=list(DRINKS if rows is None else rows),
+            columns=list(TASTES if columns is None else columns),
+            memory=table,
+            **(given | changes),
+        )
+
+    @property
+    def read_vector(self) -> Tensor:
+        """What is read, ``(W,)``."""
+        return memory.read(self.memory, self.weighting)
+
+    @property
+    def erased(self) -> Tensor:
+        """The memory after the erase, ``(N, W)``."""
+        return memory.erase(self.memory, self.weighting, self.erase_vector)
+
+    @property
+    def written(self) -> Tensor:
+        """The memory after the add, ``(N, W)``."""
+        return memory.add(self.erased, self.weighting, self.add_vector)
+
+    def picture(self) -> Picture:
+        """Return what is on the screen as a still picture."""
+        if self.parts == "read":
+            picture, axes = figures.panels(3, 5.2, height_ratios=[4, 2.5, 1])
+            colour, last = "read", self.read_vector.unsqueeze(0)
+            figures.memory_image(axes[2], last, "read vector", ["r"], self.columns)
+        else:
+            picture, axes = figures.panels(4, 8.4, height_ratios=[4, 2.5, 4, 4])
+            colour = "write"
+            for ax, rows, title in zip(
+                axes[2:], (self.erased, self.written), ("erased", "added"), strict=True
+            ):
+                figures.memory_image(ax, rows, title, self.rows, self.columns)
+        figures.memory_image(axes[0], self.memory, "memory", self.rows, self.columns)
+        figures.weighting_bars(axes[1], self.weighting, colour, "weighting", self.rows)
+        return picture
+
+    @traitlets.validate("weighting", "erase_vector", "add_vector")
+    def _fits(self, proposal: Any) -> Tensor:
+        name, value = proposal["trait"].name, proposal["value"]
+        locations, width = self.memory.shape
+        if name == "weighting":
+            self.require(name, value, locations, "location")
+        else:
+            self.require(name, value, width, "component")
+        return value
+
+
+class Address(LiveFigure):
+    """The making of an address, stage by stage, as far as ``stages`` says.
+
+    ``key``, ``strength``, ``previous``, ``gate``, ``kernel`` and ``exponent`` can be
+    set and move the sliders; ``address`` and its last shown stage, ``weighting``, are
+    what `ntm.addressing` computes for what is on the screen.
+
+    Args:
+        stages: ``"content"``, ``"gate"``, ``"shift"`` or ``"sharpen"``.
+        rows, columns: names of locations and components; voices if left out.
+        memory: ``(N, W)``.
+
+    Raises:
+        traitlets.TraitError: a value that cannot be, and which can.
+    """
+
+    _esm = script("address.js")
+    _css = style()
+
+    stages = traitlets.Enum(["content", "gate", "shift", "sharpen"]).tag(sync=True)
+    rows = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    columns = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    strongest = traitlets.Float(STRONGEST, read_only=True).tag(sync=True)
+    sharpest = traitlets.Float(SHARPEST, read_only=True).tag(sync=True)
+    memory = Numbers(2, -100, 100)
+    key = Numbers(1, -1, 1)
+    strength = Number(5.0, 0.0, STRONGEST)
+    previous = Numbers(1, 0, 1, is_weighting=True)
+    gate = Number(0.5, 0.0, 1.0)
+    kernel = Numbers(1, 0, 1, is_weighting=True)
+    exponent = Number(3.0, 1.0, SHARPEST)
+
+    def __init__(
+        self,
+        stages: Literal["content", "gate", "shift", "sharpen"] = "sharpen",
+        rows: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        memory: Tensor | None = None,
+        **changes: Any,
+    ):
+        table = torch.tensor(list(PEOPLE.values())) if memory is None else memory
+        locations = len(table)
+        key = (
+            torch.tensor([0.3, 0.6, 0.5, 0.3])
+            if memory is None
+            else table[0].clamp(-1, 1)
+        )
+        given = {
+            "key": key,
+            "previous": torch.eye(locations)[locations - 2],
+            "kernel": torch.tensor([0.1, 0.1, 0.8]),
+        }
+        super().__init__(
+            stages=stages,
+            rows=list(PEOPLE if rows is None else rows),
+            columns=list(VOICE if columns is None else columns),
+            memory=table,
+            **(given | changes),
+        )
+
+    @property
+    def address(self) -> addressing.Address:
+        """All four stages, each ``(N,)``."""
+        return addressing.address(
+            self.memory,
+            self.previous,
+            self.key,
+            self.strength,
+            self.gate,
+            self.kernel,
+            self.exponent,
+        )
+
+    @property
+    def weighting(self) -> Tensor:
+        """The last stage that is shown, ``(N,)``."""
+        return self.address[self._shown - 1]
+
+    @property
+    def _shown(self) -> int:
+        return ["content", "gate", "shift", "sharpen"].index(self.stages) + 1
+
+    def picture(self) -> Picture:
+        """Return what is on the screen as a still picture."""
+        shown = self.address[: self._shown]
+        return figures.address_bars(shown, [name[:9] for name in self.rows])
+
+    @traitlets.validate("key", "previous", "kernel")
+    def _fits(self, proposal: Any) -> Tensor:
+        name, value = proposal["trait"].name, proposal["value"]
+        locations, width = self.memory.shape
+        if name == "key":
+            self.require(name, value, width, "component")
+        elif name == "previous":
+            self.require(name, value, locations, "location")
+        elif len(value) not in (3, 5):
+            raise traitlets.TraitError(f"kernel: got {len(value)} taps, needs 3 or 5")
+        return value
+
+    def __repr__(self) -> str:
+        return f'Address(stages="{self.stages}")'
+
+
+class Walk(LiveFigure):
+    """A focus that is shifted again and again, with and without sharpening.
+
+    ``steps``, ``kernel`` and ``exponent`` can be set and move the sliders;
+    ``blurred`` and ``weighting`` are what `ntm.addressing` makes of them.
+
+    Args:
+        locations: N.
+        first: where the focus begins.
+
+    Raises:
+        traitlets.TraitError: a value that cannot be, and which can.
+    """
+
+    _esm = script("walk.js")
+    _css = style()
+
+    locations = traitlets.Int(24).tag(sync=True)
+    first = traitlets.Int(2).tag(sync=True)
+    longest = traitlets.Int(50, read_only=True).tag(sync=True)
+    steps = Whole(20, "longest")
+    kernel = Numbers(1, 0, 1, is_weighting=True)
+    exponent = Number(1.5, 1.0, 5.0)
+
+    def __init__(self, **changes: Any):
+        super().__init__(**({"kernel": torch.tensor([0.1, 0.1, 0.8])} | changes))
+
+    @property
+    def weighting(self) -> Tensor:
+        """The weighting after these steps, each of them sharpened, ``(N,)``."""
+        return self._film(self.exponent)[self.steps]
+
+    @property
+    def blurred(self) -> Tensor:
+        """The weighting after these steps of shifts alone, ``(N,)``."""
+        return self._film(1.0)[self.steps]
+
+    def _film(self, exponent: float) -> Tensor:
+        film = [torch.eye(self.locations, dtype=torch.float64)[self.first]]
+        for _ in range(self.longest):
+            film.append(
+                addressing.sharpen(addressing.shift(film[-1], self.kernel), exponent)
+            )
+        return torch.stack(film)
+
+    def picture(self) -> Picture:
+        """Return what is on the screen as a still picture."""
+        picture, axes = figures.panels(2, 5.0, sharex=True)
+        titles = {"shifted": "shift alone", "sharpened": "shift, then sharpen"}
+        for ax, (colour, title), exponent in zip(
+            axes, titles.items(), (1.0, self.exponent), strict=True
+        ):
+            figures.weightings_image(ax, self._film(exponent), colour, title)
+        axes[1].set_xlabel("step")
+        return picture
+
+    @traitlets.validate("kernel")
+    def _fits(self, proposal: Any) -> Tensor:
+        self.require("kernel", proposal["value"], 3, "offset from −1 to 1")
+        return proposal["value"]
+
+
+class Trace(LiveFigure):
+    """A trained machine at work on one sequence, step by step.
+
+    ``step`` can be set and moves the slider; ``write_weighting``, ``read_weighting``
+    and ``memory`` are those of the machine at that step.
+
+    Args:
+        machine: with one head of each kind.
+        sequence: a batch of one copy sequence.
+        memory_locations: N, small enough to be seen.
+
+    Raises:
+        traitlets.TraitError: a value that cannot be, and which can.
+    """
+
+    _esm = script("trace.js")
+    _css = style()
+
+    # As text: a notebook would store lists with a line for each number.
+    recorded = traitlets.Unicode().tag(sync=True)
+    length = traitlets.Int().tag(sync=True)
+    last = traitlets.Int().tag(sync=True)
+    step = Whole(0, "last")
+
+    def __init__(
+        self, machine: NTM, sequence: Batch, memory_locations: int, **changes: Any
+    ):
+        with torch.no_grad():
+            begin = machine.initial_state(1, memory_locations)
+            logits, _, trace = machine.trace(sequence.inputs, begin)
+        asked = sequence.mask[:, 0]
+        shown = {
+            "inputs": sequence.inputs[:, 0],
+            "outputs": logits[:, 0].sigmoid() * asked.unsqueeze(-1),
+            "adds": trace.told.change.add_vector[:, 0, 0],
+            "writes": trace.write.weighting[:, 0, 0],
+            "reads": trace.read.weighting[:, 0, 0],
+            "read_vectors": trace.reads[:, 0, 0],
+            "memory": trace.memory[:, 0],
+        }
+        super().__init__(
+            recorded=json.dumps(
+                {name: compact(values) for name, values in shown.items()}
+            ),
+            length=int((asked == 0).sum()) - 1,
+            last=len(asked) - 1,
+            **changes,
+        )
+
+    @property
+    def write_weighting(self) -> Tensor:
+        """Where the write head is at this step, ``(N,)``."""
+        return self._at_step("writes")
+
+    @property
+    def read_weighting(self) -> Tensor:
+        """Where the read head is at this step, ``(N,)``."""
+        return self._at_step("reads")
+
+    @property
+    def memory(self) -> Tensor:
+        """The memory after this step's write, ``(N, W)``."""
+        return self._at_step("memory")
+
+    def _at_step(self, name: str) -> Tensor:
+        return torch.tensor(json.loads(self.recorded)[name][self.step])
+
+    def picture(self) -> Picture:
+        """Return what is on the screen as a still picture."""
+        recorded = json.loads(self.recorded)
+        panels = ("inputs", "adds", "writes", "reads", "outputs")
+        picture, axes = figures.panels(len(panels), 7.0, sharex=True)
+        titles = ("input", "add vector", "write weighting", "read weighting", "output")
+        for ax, name, title in zip(axes, panels, titles, strict=True):
+            values = torch.tensor(recorded[name])
+            ax.imshow(values.T, cmap="Greys", aspect="auto", interpolation="nearest")
+            ax.set(title=title, yticks=[])
+            ax.spines[:].set_visible(True)
+        axes[-1].set_xlabel("step")
+        return picture

@@ -1,0 +1,178 @@
+// What all live figures are made of: sliders, bars, heat maps, captions, buttons.
+// Everything that moves is the browser's own slider, so it has keyboard, touch and name.
+
+const make = (tag, { dataset = {}, ...properties } = {}, ...children) => {
+  const element = Object.assign(document.createElement(tag), properties);
+  Object.assign(element.dataset, dataset);
+  element.append(...children);
+  return element;
+};
+const svg = (tag, attributes, ...children) => {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+};
+const decimal = (value, places = 2) => {
+  const text = value.toFixed(places);
+  return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
+};
+const strongest = (weighting) => weighting.indexOf(Math.max(...weighting));
+const listed = (names, values) => names.map((name, i) => `${name} ${decimal(values[i])}`).join(", ");
+
+// Weights with that of one location changed; the others share what is left as before.
+const reweigh = (weights, place, value) => {
+  const rest = 1 - weights[place];
+  const others = weights.length - 1;
+  return weights.map((weight, i) => {
+    if (i === place) return value;
+    return rest > 1e-9 ? (weight * (1 - value)) / rest : (1 - value) / others;
+  });
+};
+const replaced = (values, place, value) => values.map((old, i) => (i === place ? value : old));
+
+let count = 0;
+
+// A horizontal slider with its name and its value; `show` moves it.
+function slider({ name, label, min, max, step = "any", places = 2, onmove }) {
+  const id = `ntm-${++count}`;
+  const input = make("input", { type: "range", min, max, step, dataset: { name } });
+  const value = make("output", {});
+  input.setAttribute("aria-labelledby", id);
+  input.addEventListener("input", () => onmove(input.valueAsNumber));
+  const show = (number) => {
+    input.value = number;
+    input.dataset.value = number;
+    input.setAttribute("aria-valuetext", (value.value = decimal(number, places)));
+  };
+  return { element: make("div", { className: "slider" }, make("span", { id }, label), input, value), show };
+}
+
+// A weighting as upright bars, a location a column; with `onmove` they can be dragged.
+function bars({ name, colour, title, names, label, onmove }) {
+  const columns = names.map((place, i) => {
+    const fill = make("div", { className: "fill" });
+    const value = make("span", { className: "number" });
+    const track = make("div", { className: "track" }, fill);
+    const column = make("div", { className: "column", dataset: { name, index: i } }, value, track);
+    let input;
+    if (onmove) {
+      input = make("input", { type: "range", min: 0, max: 1, step: "any", ariaLabel: `${label} ${place}` });
+      input.addEventListener("input", () => onmove(i, input.valueAsNumber));
+      track.append(input);
+    }
+    return { column, fill, value, input };
+  });
+  const plot = make("div", { className: "bars" }, make("div", { className: "axis" }), ...columns.map((c) => c.column));
+  plot.setAttribute("role", onmove ? "group" : "img");
+  plot.style.setProperty("--colour", `var(--ntm-${colour})`);
+  const show = (weights) => {
+    columns.forEach(({ column, fill, value, input }, i) => {
+      const text = decimal(weights[i]);
+      column.dataset.value = weights[i];
+      fill.style.height = `${100 * weights[i]}%`;
+      value.textContent = text;
+      if (input) {
+        input.value = weights[i];
+        input.setAttribute("aria-valuetext", text);
+      }
+    });
+    plot.ariaLabel = onmove ? title : `${title}: ${listed(names, weights)}`;
+  };
+  return { element: plot, show };
+}
+
+// Numbers as coloured cells, with a heading over each column and a name before each row.
+function table({ name, rows, columns, title, places = 1, largest = 1 }) {
+  const cells = rows.map((_, i) =>
+    columns.map((_, j) => make("span", { className: "cell", dataset: { name, row: i, column: j } })),
+  );
+  const grid = make("div", { className: "numbers", role: "img" });
+  grid.style.setProperty("--columns", columns.length);
+  grid.append(make("span"), ...columns.map((heading) => make("span", { className: "heading" }, heading)));
+  rows.forEach((row, i) => grid.append(make("span", { className: "row-name" }, row), ...cells[i]));
+  const show = (values) => {
+    values.forEach((row, i) => row.forEach((x, j) => paint(cells[i][j], x, largest, decimal(x, places))));
+    grid.ariaLabel = `${title}: ${rows.map((row, i) => `${row}: ${listed(columns, values[i])}`).join("; ")}`;
+  };
+  return { element: grid, show };
+}
+
+function paint(cell, value, largest, text) {
+  cell.dataset.value = value;
+  cell.style.setProperty("--share", `${Math.min(1, Math.abs(value) / largest) * 42}%`);
+  cell.classList.toggle("negative", value < 0);
+  if (text !== undefined) cell.textContent = text;
+}
+
+// Many numbers without text, a column a step; `colour` for weights, else by sign.
+function heat({ values, colour, title, largest = 1 }) {
+  const height = values[0].length;
+  const picture = svg("svg", {
+    viewBox: `0 0 ${values.length} ${height}`, preserveAspectRatio: "none", role: "img",
+    "shape-rendering": "crispEdges", "aria-label": title, class: "heat",
+  });
+  const cells = values.map((column, x) => column.map((_, y) => svg("rect", { x, y, width: 1, height: 1 })));
+  picture.append(...cells.flat());
+  const show = (numbers) =>
+    numbers.forEach((column, x) =>
+      column.forEach((value, y) => {
+        const cell = cells[x][y];
+        cell.style.fill = `var(--ntm-${colour ?? (value < 0 ? "shifted" : "memory")})`;
+        cell.style.fillOpacity = Math.min(1, Math.abs(value) / largest);
+      }),
+    );
+  show(values);
+  return { element: picture, show };
+}
+
+// A numbered part of a figure: what happens here in a sentence, then the parts themselves.
+function stage(number, colour, title, ...parts) {
+  const text = make("span");
+  const heading = make("p", { className: "caption" }, make("b", {}, `${number}`), make("strong", {}, title), " ", text);
+  heading.style.setProperty("--colour", `var(--ntm-${colour})`);
+  const element = make("div", { className: "stage" }, heading, ...parts);
+  return { element, say: (sentence) => (text.textContent = sentence) };
+}
+
+const button = (label, onclick) => make("button", { type: "button", onclick }, label);
+
+// Numbers that look random, the same for the same seed.
+const random = (seed) => () => {
+  seed = (seed + 0x6d2b79f5) | 0;
+  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
+  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+};
+
+// Put a figure together.  `draw(state)` shows a state and returns it in one sentence;
+// `inputs` are the names that readers and Python may change.
+function mount({ model, el, label, inputs, parts, draw }) {
+  const spoken = make("p", { className: "spoken", role: "status" });
+  const figure = make("div", { className: "ntm-figure", role: "group" }, ...parts, spoken);
+  figure.setAttribute("aria-label", label);
+  let later;
+  const redraw = () => {
+    const sentence = draw(Object.fromEntries(inputs.map((name) => [name, model.get(name)])));
+    figure.setAttribute("aria-label", `${label}. ${sentence}`);
+    return sentence;
+  };
+  const onchange = () => {
+    const sentence = redraw();
+    clearTimeout(later);
+    later = setTimeout(() => (spoken.textContent = sentence), 500);
+  };
+  for (const name of inputs) model.on(`change:${name}`, onchange);
+  redraw();
+  el.append(figure);
+  return () => {
+    clearTimeout(later);
+    for (const name of inputs) model.off(`change:${name}`, onchange);
+  };
+}
+
+// Change what the model holds, and tell Python if there is one.
+const change = (model, values) => {
+  for (const [name, value] of Object.entries(values)) model.set(name, value);
+  model.save_changes();
+};

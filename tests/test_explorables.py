@@ -1,0 +1,223 @@
+"""The Python side of the live figures: what they hold, refuse, compute and store."""
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import torch
+from PIL import Image
+from torch.testing import assert_close
+from traitlets import TraitError
+
+from ntm import addressing, explorables, memory
+from ntm.explorables._widget import on_dark, style
+from ntm.figures import COLOURS
+from ntm.machine import NTM
+from ntm.tasks import Copy
+
+ROOT = Path(__file__).parent.parent
+WIDGETS = "application/vnd.jupyter.widget-state+json"
+BY_NAME = {
+    name: getattr(explorables, name) for name in ("Memory", "Address", "Walk", "Trace")
+}
+
+
+def trace(step: int = 0) -> explorables.Trace:
+    batch = Copy().batch(torch.Generator().manual_seed(0), 1, 3)
+    return explorables.Trace(NTM(9, 8), batch, memory_locations=5, step=step)
+
+
+MAKE: dict[str, Any] = {
+    "read": explorables.Memory,
+    "write": lambda: explorables.Memory("write"),
+    "content": lambda: explorables.Address("content"),
+    "sharpen": explorables.Address,
+    "walk": explorables.Walk,
+    "trace": trace,
+}
+every_figure = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE.keys())
+
+
+def from_the_browser(figure: Any, **values: Any) -> None:
+    """Change a figure as its front end does: through JSON."""
+    figure.set_state(json.loads(json.dumps(values)))
+
+
+def test_what_is_dragged_in_the_browser_is_what_python_has() -> None:
+    figure = explorables.Address()
+    from_the_browser(
+        figure, strength=8, gate=1, kernel=[0, 1, 0], exponent=1, key=[1, 0, 0, 0]
+    )
+    assert figure.strength == 8
+    content = addressing.content_weighting(figure.memory, figure.key, 8.0)
+    assert_close(figure.weighting, content)
+    assert figure.weighting.dtype == torch.float64
+
+
+def test_what_python_sets_is_sent_to_the_browser() -> None:
+    figure = explorables.Address()
+    sent: list[str] = []
+    figure.observe(lambda change: sent.append(change["name"]))
+    figure.strength = 8
+    figure.key = torch.tensor([0.0, 0.0, 0.0, 1.0])
+    assert sent == ["strength", "key"]
+    assert json.loads(json.dumps(figure.get_state("key"))) == {"key": [0, 0, 0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("stages", "place"), [("content", 0), ("gate", 1), ("shift", 2), ("sharpen", 3)]
+)
+def test_the_weighting_is_that_of_the_last_stage_shown(stages: Any, place: int) -> None:
+    figure = explorables.Address(stages, gate=0.3, exponent=2)
+    names = ("memory", "previous", "key", "strength", "gate", "kernel", "exponent")
+    expected = addressing.address(*(getattr(figure, name) for name in names))
+    assert torch.equal(figure.weighting, expected[place])
+
+
+def test_a_memory_is_read_erased_and_added_to_as_the_package_does() -> None:
+    figure = explorables.Memory("write", weighting=torch.tensor([0.1, 0.2, 0.3, 0.4]))
+    focus = (figure.memory, figure.weighting)
+    assert torch.equal(figure.read_vector, memory.read(*focus))
+    assert torch.equal(figure.erased, memory.erase(*focus, figure.erase_vector))
+    both = memory.write(*focus, figure.erase_vector, figure.add_vector)
+    assert_close(figure.written, both)
+
+
+def test_a_walk_shifts_and_sharpens_as_often_as_it_says() -> None:
+    figure = explorables.Walk(steps=3, exponent=2)
+    blurred = kept = torch.eye(24, dtype=torch.float64)[2]
+    for _ in range(3):
+        blurred = addressing.shift(blurred, figure.kernel)
+        kept = addressing.sharpen(addressing.shift(kept, figure.kernel), 2)
+    assert_close(figure.blurred, blurred)
+    assert_close(figure.weighting, kept)
+
+
+def test_a_trace_shows_the_machine_itself() -> None:
+    torch.manual_seed(0)
+    figure = trace(step=4)
+    torch.manual_seed(0)
+    machine = NTM(9, 8)
+    batch = Copy().batch(torch.Generator().manual_seed(0), 1, 3)
+    with torch.no_grad():
+        _, _, steps = machine.trace(batch.inputs, machine.initial_state(1, 5))
+    near = {"atol": 6e-4, "rtol": 0}
+    assert_close(figure.write_weighting, steps.write.weighting[4, 0, 0], **near)
+    assert_close(figure.read_weighting, steps.read.weighting[4, 0, 0], **near)
+    assert_close(figure.memory, steps.memory[4, 0], **near)
+    assert figure.length == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value", "said"),
+    [
+        ("sharpen", "strength", 51, "strength: got 51, needs a number from 0 to 50"),
+        ("sharpen", "strength", float("nan"), "needs a number from 0 to 50"),
+        ("sharpen", "strength", "much", "got 'much', needs a number from 0 to 50"),
+        ("sharpen", "gate", -0.1, "gate: got -0.1, needs a number from 0 to 1"),
+        ("sharpen", "exponent", 0.5, "exponent: got 0.5, needs a number from 1 to 20"),
+        ("sharpen", "key", [0, 0, 0, 2], "from 0 to 2, needs -1 to 1"),
+        ("sharpen", "key", [0.0, 1.0], "key: got 2 numbers, needs 4"),
+        ("sharpen", "key", [[0.0]], "needs 1 dimension"),
+        ("sharpen", "key", "loud", "got 'loud', needs 1 dimension"),
+        ("sharpen", "previous", [0.5] * 6, "previous: sums to 3, needs to sum to 1"),
+        ("sharpen", "previous", [1.0], "previous: got 1 numbers, needs 6"),
+        ("sharpen", "kernel", [0.25] * 4, "kernel: got 4 taps, needs 3 or 5"),
+        ("sharpen", "kernel", [-0.5, 1, 0.5], "from -0.5 to 1, needs 0 to 1"),
+        ("read", "weighting", [0.5, 0.5], "got 2 numbers, needs 4"),
+        ("write", "erase_vector", [0, 0, 0, 0, 1.5], "needs 0 to 1"),
+        ("write", "add_vector", [1.0], "got 1 numbers, needs 5"),
+        ("walk", "steps", 51, "steps: got 51, needs a whole number from 0 to 50"),
+        ("walk", "steps", 1.5, "needs a whole number from 0 to 50"),
+        ("walk", "kernel", [0, 0, 1, 0, 0], "got 5 numbers, needs 3"),
+        ("trace", "step", 7, "step: got 7, needs a whole number from 0 to 6"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_range(
+    make: str, name: str, value: Any, said: str
+) -> None:
+    figure = MAKE[make]()
+    before = figure.get_state(name)
+    with pytest.raises(TraitError) as refused:
+        setattr(figure, name, value)
+    assert said in str(refused.value)
+    assert figure.get_state(name) == before
+
+
+def test_an_impossible_figure_is_refused_when_it_is_made() -> None:
+    with pytest.raises(TraitError, match="needs a number from 0 to 50"):
+        explorables.Address(strength=99)
+    with pytest.raises(TraitError, match="stages"):
+        explorables.Address("blur")  # type: ignore[arg-type]
+
+
+@every_figure
+def test_a_figure_brings_a_still_picture_of_itself(make: Any) -> None:
+    data, _ = make()._repr_mimebundle_()
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    assert picture.width == pytest.approx(5.6 * 192, abs=1)
+    paper = Image.new("RGBA", picture.size, "white")
+    paper.alpha_composite(picture.convert("RGBA"))
+    assert paper.convert("L").getextrema()[0] < 100
+    assert "0x" not in data["text/plain"]
+
+
+@every_figure
+def test_a_figure_names_no_other_host_and_fits_its_page(make: Any) -> None:
+    source = make()._esm
+    assert re.findall(r"[a-z]+://[^\"]*", source) == ["http://www.w3.org/2000/svg"]
+    assert "import " not in source
+    assert len(source.encode()) < 25_000
+
+
+def test_a_picture_turns_with_what_it_shows() -> None:
+    figure = explorables.Walk()
+    first = figure._repr_mimebundle_()[0]["image/png"]
+    assert figure._repr_mimebundle_()[0]["image/png"] == first
+    figure.exponent = 4
+    assert figure._repr_mimebundle_()[0]["image/png"] != first
+
+
+def test_the_colours_are_the_books_and_readable_in_the_dark() -> None:
+    def luminance(code: str) -> float:
+        parts = (int(code[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        linear = [
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    ground = luminance("#14181e")
+    for name, code in COLOURS.items():
+        assert f"--ntm-{name}: {code};" in style()
+        assert f"--ntm-{name}: {on_dark(code)};" in style()
+        assert (luminance(on_dark(code)) + 0.05) / (ground + 0.05) > 4.5, name
+    assert on_dark("#000000") == "#ffffff"
+
+
+def stored() -> list[Any]:
+    """Return the figures that the notebooks hold, each with the notebook's name."""
+    found = []
+    for path in sorted((ROOT / "book").glob("*.ipynb")):
+        metadata = nbformat.read(path, as_version=4).metadata
+        states = metadata.get("widgets", {}).get(WIDGETS, {}).get("state", {})
+        for model in states.values():
+            name = model.state.get("_anywidget_id", "").rpartition(".")[2]
+            if name in BY_NAME:
+                found.append(pytest.param(name, model.state, id=f"{path.stem}-{name}"))
+    return found
+
+
+def test_the_chapters_have_live_figures() -> None:
+    assert {parameter.values[0] for parameter in stored()} == set(BY_NAME)
+
+
+@pytest.mark.parametrize(("name", "state"), stored())
+def test_a_notebook_stores_the_figure_of_today(name: str, state: Any) -> None:
+    figure = BY_NAME[name]
+    assert state["_esm"] == str(figure._esm), "make refresh renews it"
+    assert state["_css"] == str(figure._css), "make refresh renews it"

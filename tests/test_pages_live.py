@@ -1,0 +1,553 @@
+"""What every live figure of the built book promises: right, by keyboard and by hand.
+
+The numbers on the screen are read off it and computed again with `ntm`.  The tests that
+hold for every page, console and `axe` among them, meet the figures in
+`test_pages_in_browser`.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from browser import READY, Visit, chromium
+from pages import BOOK, CHAPTERS, ROOT, parse, require_book
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from torch import Tensor
+
+from ntm import addressing, memory, pretrained
+from ntm.tasks import Copy
+
+EXPLORABLES = ROOT / "ntm" / "explorables"
+VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]'
+STATE = 'script[type="application/vnd.jupyter.widget-state+json"]'
+LIVE_PAGES = [page for page in CHAPTERS if parse(page).select(VIEW)] or ["no-page"]
+KILOBYTES = 60  # of JavaScript on a page, less its theme's and MathJax
+PRECISION = 1e-9
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    require_book()
+    with sync_playwright() as playwright:
+        running = chromium(playwright)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module", params=LIVE_PAGES)
+def visit(request, browser) -> Iterator[Visit]:
+    opened = Visit(browser, request.param, "light")
+    yield opened
+    opened.context.close()
+
+
+# One arithmetic.
+
+
+def cases(count: int = 500) -> dict[str, list[list[Any]]]:
+    """Return arguments for every function, edge cases among them, as plain numbers."""
+    draw = random.Random(0)
+
+    def numbers(n: int) -> list[float]:
+        return [draw.uniform(-1, 1) for _ in range(n)]
+
+    def weights(n: int) -> list[float]:
+        if draw.random() < 0.25:
+            place = draw.randrange(n)
+            return [float(i == place) for i in range(n)]
+        raw = [draw.random() ** draw.choice((1, 8)) for _ in range(n)]
+        return [x / sum(raw) for x in raw]
+
+    found: dict[str, list[list[Any]]] = {
+        name: []
+        for name in (
+            "cosine_similarity",
+            "content_weighting",
+            "interpolate",
+            "shift",
+            "sharpen",
+            "address",
+            "read",
+            "erase",
+            "add",
+            "write",
+        )
+    }
+    for case in range(count):
+        n, w = draw.randint(5, 12), draw.randint(1, 6)
+        table = [numbers(w) for _ in range(n)]
+        key = numbers(w)
+        if case % 5 == 0:
+            table[draw.randrange(n)] = [0.0] * w
+        if case % 7 == 0:
+            key = [0.0] * w
+        strength = draw.choice((0.0, 1.0, 50.0, 1000.0, draw.uniform(0, 20)))
+        gate = draw.choice((0.0, 1.0, draw.random()))
+        kernel = weights(draw.choice((1, 3, 5)))
+        exponent = draw.choice((1.0, 50.0, draw.uniform(1, 20)))
+        focus, previous = weights(n), weights(n)
+        e, a = [draw.random() for _ in range(w)], numbers(w)
+        found["cosine_similarity"].append([key, table])
+        found["content_weighting"].append([table, key, strength])
+        found["interpolate"].append([focus, previous, gate])
+        found["shift"].append([focus, kernel])
+        found["sharpen"].append([focus, exponent])
+        found["address"].append(
+            [table, previous, key, strength, gate, kernel, exponent]
+        )
+        found["read"].append([table, focus])
+        found["erase"].append([table, focus, e])
+        found["add"].append([table, focus, a])
+        found["write"].append([table, focus, e, a])
+    return found
+
+
+def tensor(value: Any) -> Any:
+    is_list = isinstance(value, list)
+    return torch.tensor(value, dtype=torch.float64) if is_list else value
+
+
+def test_both_arithmetics_give_the_same(browser: Browser) -> None:
+    page = browser.new_page()
+    source = (EXPLORABLES / "arithmetic.js").read_text(encoding="utf-8")
+    given = cases()
+    results = page.evaluate(
+        """async ([source, cases]) => {
+          const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+          const arithmetic = await import(address);
+          const names = Object.keys(arithmetic).sort();
+          const results = Object.fromEntries(Object.entries(cases).map(([name, list]) =>
+            [name, list.map((values) => arithmetic[name](...values))]));
+          return [names, results];
+        }""",
+        [source, given],
+    )
+    page.close()
+    names, theirs = results
+    assert names == sorted(given), "a function that no case is for"
+    largest = 0.0
+    for name, arguments in given.items():
+        function = getattr(memory, name, None) or getattr(addressing, name)
+        for values, got in zip(arguments, theirs[name], strict=True):
+            ours = function(*map(tensor, values))
+            pairs = (
+                [(part, got[stage]) for stage, part in ours._asdict().items()]
+                if isinstance(got, dict)
+                else [(ours, got)]
+            )
+            for mine, other in pairs:
+                assert mine.shape == tensor(other).shape, name
+                largest = max(largest, float((mine - tensor(other)).abs().max()))
+    print(f"largest difference: {largest:.1e}")
+    assert largest <= PRECISION
+
+
+def test_only_one_module_computes() -> None:
+    for path in EXPLORABLES.glob("*.js"):
+        if path.name != "arithmetic.js":
+            text = path.read_text(encoding="utf-8")
+            for sign in ("Math.exp", "Math.log", "Math.hypot", "Math.pow"):
+                assert sign not in text, f"{path.name} computes: {sign}"
+
+
+# What is on the screen.
+
+
+def figures(page: Page) -> list[Locator]:
+    return page.locator(".ntm-figure").all()
+
+
+def numbers(figure: Locator, name: str) -> Tensor | None:
+    """Return the numbers of this name that a figure shows, None if there are none."""
+    found = figure.evaluate(
+        """(figure, name) => {
+          const seen = [...figure.querySelectorAll(`[data-name="${name}"], [data-name^="${name} "]`)]
+            .filter((part) => part.checkVisibility({ visibilityProperty: true }));
+          return seen.map((part) => [Number(part.dataset.row ?? 0), Number(part.dataset.value)]);
+        }""",
+        name,
+    )
+    if not found:
+        return None
+    rows = [[value for row, value in found if row == i] for i, _ in dict(found).items()]
+    table = torch.tensor(rows, dtype=torch.float64)
+    return table if len(rows) > 1 else table[0]
+
+
+def expected(figure: Locator) -> dict[str, Tensor]:
+    """Return what `ntm` computes for the settings that a figure shows."""
+    label = figure.get_attribute("aria-label") or ""
+    shown = {
+        name: numbers(figure, name)
+        for name in (
+            "memory",
+            "weighting",
+            "erase_vector",
+            "add_vector",
+            "key",
+            "strength",
+            "previous",
+            "gate",
+            "kernel",
+            "exponent",
+            "steps",
+            "step",
+        )
+    }
+    if "reading" in label:
+        return {"read_vector": memory.read(shown["memory"], shown["weighting"])}
+    if "writing" in label:
+        focus = (shown["memory"], shown["weighting"])
+        return {
+            "erased": memory.erase(*focus, shown["erase_vector"]),
+            "written": memory.write(*focus, shown["erase_vector"], shown["add_vector"]),
+        }
+    if "address" in label:
+        # It lies on its side: a location is a column.
+        rows, key = shown["memory"].mT, shown["key"]
+        similarity = addressing.cosine_similarity(key, rows)
+        stages = addressing.address(
+            rows,
+            torch.full_like(rows[:, 0], 1 / len(rows))
+            if shown["previous"] is None
+            else shown["previous"],
+            key,
+            shown["strength"],
+            1.0 if shown["gate"] is None else shown["gate"],
+            torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64)
+            if shown["kernel"] is None
+            else shown["kernel"],
+            1.0 if shown["exponent"] is None else shown["exponent"],
+        )
+        last = {"gate": "gated", "kernel": "shifted", "exponent": "sharpened"}
+        present = [
+            "content",
+            *(s for name, s in last.items() if shown[name] is not None),
+        ]
+        every = stages._asdict() | {"similarity": similarity}
+        return {name: every[name] for name in ("similarity", *present)}
+    if "again and again" in label:
+        blurred = kept = torch.eye(24, dtype=torch.float64)[2]
+        for _ in range(int(shown["steps"])):
+            blurred = addressing.shift(blurred, shown["kernel"])
+            kept = addressing.sharpen(
+                addressing.shift(kept, shown["kernel"]), shown["exponent"]
+            )
+        return {"blurred": blurred, "kept": kept}
+    assert "trained machine" in label, label
+    machine = pretrained.load("copy-feedforward")
+    short = Copy().batch(torch.Generator().manual_seed(5), 1, 8)
+    with torch.no_grad():
+        _, _, trace = machine.trace(short.inputs, machine.initial_state(1, 12))
+    at = int(shown["step"])
+    return {
+        "write": trace.write.weighting[at, 0, 0].double(),
+        "read": trace.read.weighting[at, 0, 0].double(),
+    }
+
+
+def assert_right(figure: Locator) -> None:
+    """Compare all that a figure shows with what it should show."""
+    for name, wanted in expected(figure).items():
+        seen = numbers(figure, name)
+        assert seen is not None, f"{name} is not shown"
+        # A trace is recorded to three decimals.
+        precision = 6e-4 if name in ("write", "read") else PRECISION
+        assert float((seen - wanted).abs().max()) <= precision, name
+
+
+def assert_shown_as_computed(figure: Locator) -> None:
+    """Compare what the eye sees, text and height of a bar, with the numbers behind."""
+    off = figure.evaluate(
+        """(figure) => {
+          const close = (text, value, by) => Math.abs(Number(text.replace("−", "-")) - value) <= by;
+          const cells = [...figure.querySelectorAll(".cell")].filter((c) => !close(c.textContent, +c.dataset.value, 0.0501));
+          const bars = [...figure.querySelectorAll(".column")].filter((c) => c.checkVisibility()).filter((c) =>
+            !close(c.querySelector(".number").textContent, +c.dataset.value, 0.00501) ||
+            Math.abs(parseFloat(c.querySelector(".fill").style.height) - 100 * c.dataset.value) > 0.01);
+          return [...cells, ...bars].map((part) => part.outerHTML.slice(0, 120));
+        }"""
+    )
+    assert not off, off
+
+
+def test_every_figure_lives_and_begins_right(visit: Visit) -> None:
+    views = len(parse(visit.name).select(VIEW))
+    assert len(figures(visit.page)) == views > 0
+    for figure in figures(visit.page):
+        assert_right(figure)
+        assert_shown_as_computed(figure)
+    stills = visit.page.locator(".is-live img")
+    assert stills.count() == views
+    assert not any(still.is_visible() for still in stills.all())
+
+
+def test_every_slider_has_a_name_a_value_and_answers_the_keyboard(visit: Visit) -> None:
+    for figure in figures(visit.page):
+        for slider in figure.locator("input").all():
+            if not slider.is_visible():
+                continue
+            name = slider.evaluate(
+                "(s) => s.ariaLabel ?? document.getElementById(s.getAttribute('aria-labelledby')).textContent"
+            )
+            assert name, "a slider without a name"
+            slider.focus()
+            before = float(slider.input_value())
+            end = float(slider.get_attribute("max"))
+            visit.page.keyboard.press("ArrowUp" if before < end else "ArrowDown")
+            after = float(slider.input_value())
+            assert after != before, f"{name} does not move"
+            text = slider.get_attribute("aria-valuetext")
+            assert float(text.replace("−", "-")) == pytest.approx(after, abs=0.051)
+            assert_right(figure)
+        assert_shown_as_computed(figure)
+        press(figure, "Reset")
+
+
+def press(figure: Locator, label: str) -> None:
+    figure.get_by_role("button", name=label).click()
+
+
+def test_every_slider_can_be_dragged(visit: Visit) -> None:
+    mouse = visit.page.mouse
+    for figure in figures(visit.page):
+        for slider in figure.locator("input").all():
+            if not slider.is_visible():
+                continue
+            slider.scroll_into_view_if_needed()
+            box = slider.bounding_box()
+            is_upright = box["height"] > 40
+            low, high = (float(slider.get_attribute(end)) for end in ("min", "max"))
+            for share in (0.3, 0.7):
+                across = 0.5 if is_upright else share
+                down = 1 - share if is_upright else 0.5
+                start = 1 - (1 - share) if is_upright else 1 - share
+                mouse.move(
+                    box["x"] + box["width"] * (0.5 if is_upright else start),
+                    box["y"] + box["height"] * (start if is_upright else 0.5),
+                )
+                mouse.down()
+                mouse.move(
+                    box["x"] + box["width"] * across, box["y"] + box["height"] * down
+                )
+                mouse.up()
+                got = (float(slider.input_value()) - low) / (high - low)
+                assert got == pytest.approx(share, abs=0.13)
+                assert_right(figure)
+        assert_shown_as_computed(figure)
+        press(figure, "Reset")
+
+
+def test_reset_brings_back_the_first_state(visit: Visit) -> None:
+    for figure in figures(visit.page):
+        first = figure.inner_html()
+        slider = figure.locator("input").first
+        slider.focus()
+        visit.page.keyboard.press("ArrowRight")
+        press(figure, "Reset")
+        # Only what is spoken may still change.
+        spoken = "(f) => f.querySelector('.spoken').textContent = ''"
+        figure.evaluate(spoken)
+        assert strip(figure.inner_html()) == strip(first)
+
+
+def strip(html: str) -> str:
+    return html.split('<p class="spoken"')[0]
+
+
+def test_a_surprise_is_right_and_another_each_time(visit: Visit) -> None:
+    for figure in figures(visit.page):
+        if figure.get_by_role("button", name="Surprise me").count() == 0:
+            continue
+        seen = []
+        for _ in range(3):
+            press(figure, "Surprise me")
+            assert_right(figure)
+            seen.append(figure.get_attribute("aria-label"))
+        assert len(set(seen)) == 3
+        press(figure, "Reset")
+
+
+def test_what_changed_is_told(visit: Visit) -> None:
+    for figure in figures(visit.page):
+        press(figure, "Reset")
+        before = figure.get_attribute("aria-label")
+        slider = figure.locator("input").last
+        slider.focus()
+        low, here = float(slider.get_attribute("min")), float(slider.input_value())
+        visit.page.keyboard.press("Home" if here > low else "End")
+        now = figure.get_attribute("aria-label")
+        assert now != before, "the name of the figure does not change with its state"
+        status = figure.get_by_role("status")
+        visit.page.wait_for_function(
+            "(status) => status.textContent", arg=status.element_handle()
+        )
+        assert status.inner_text() in now
+        press(figure, "Reset")
+
+
+def test_the_walk_through_shows_one_stage_more_each_time(visit: Visit) -> None:
+    for figure in figures(visit.page):
+        walk = figure.get_by_role("button", name="Step through")
+        if walk.count() == 0:
+            continue
+        stages = figure.locator(".stage")
+        button = figure.locator(".buttons button").filter(has_text="Step").last
+        seen = []
+        for _ in range(stages.count() + 1):
+            button.evaluate("(b) => b.click()")
+            button = figure.locator(".buttons:last-of-type button").first
+            seen.append(sum(stage.is_visible() for stage in stages.all()))
+        assert seen == [*range(1, stages.count() + 1), stages.count()]
+
+
+def test_the_theme_turns_a_figure_at_once(visit: Visit) -> None:
+    colour = "() => [...document.querySelectorAll('.ntm-figure .caption strong')].map((c) => getComputedStyle(c).color)"
+    light = visit.page.evaluate(colour)
+    visit.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    dark = visit.page.evaluate(colour)
+    visit.page.evaluate("document.documentElement.dataset.theme = 'light'")
+    assert all(one != other for one, other in zip(light, dark, strict=True))
+
+
+def test_paper_shows_the_still_picture(visit: Visit) -> None:
+    visit.page.emulate_media(media="print")
+    visit.page.wait_for_timeout(50)
+    stills = [still.is_visible() for still in visit.page.locator(".is-live img").all()]
+    lives = [live.is_visible() for live in visit.page.locator(".live").all()]
+    visit.page.emulate_media(media="screen")
+    assert stills
+    assert all(stills)
+    assert not any(lives)
+
+
+def test_a_page_has_little_javascript_of_its_own(visit: Visit) -> None:
+    states = json.loads(parse(visit.name).select_one(STATE).string)["state"]
+    sources = [model["state"].get("_esm", "") for model in states.values()]
+    for script in ("live.js", "pages.js"):
+        assert parse(visit.name).select(f'script[src*="{script}"]'), script
+        sources.append((BOOK / "_static" / script).read_text(encoding="utf-8"))
+    size = sum(len(source.encode()) for source in sources)
+    print(f"{visit.name}: {size / 1000:.0f} kB")
+    assert size < KILOBYTES * 1000
+
+
+def test_nothing_was_complained_about_on_the_way(visit: Visit) -> None:
+    assert not visit.complaints
+    assert not visit.failures
+
+
+# By touch, without scripts, and with a state that does not fit.
+
+
+def test_a_finger_moves_a_bar(browser: Browser) -> None:
+    page_name = next(page for page in LIVE_PAGES if "interpolation" in page)
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, offline=True
+    )
+    page = context.new_page()
+    page.goto(f"{BOOK.as_uri()}/{page_name}")
+    page.evaluate(READY)
+    (figure,) = figures(page)
+    bar = figure.locator(".track input").first
+    bar.scroll_into_view_if_needed()
+    box = bar.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 4)
+    assert float(bar.input_value()) == pytest.approx(0.75, abs=0.1)
+    assert_right(figure)
+    assert float(numbers(figure, "previous").sum()) == pytest.approx(1)
+    context.close()
+
+
+def test_a_trace_plays_and_is_scrubbed(browser: Browser) -> None:
+    visit = Visit(browser, next(p for p in LIVE_PAGES if "heads" in p), "light")
+    (figure,) = figures(visit.page)
+    press(figure, "Play")
+    visit.page.wait_for_function(
+        "() => document.querySelector('.ntm-figure input').valueAsNumber >= 2"
+    )
+    press(figure, "Pause")
+    film = figure.locator(".strips")
+    box = film.bounding_box()
+    visit.page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 10)
+    assert int(numbers(figure, "step")) == 8
+    assert_right(figure)
+    assert not visit.complaints
+    visit.context.close()
+
+
+@pytest.mark.parametrize("page", LIVE_PAGES)
+def test_without_scripts_the_still_picture_stands_there(
+    browser: Browser, page: str
+) -> None:
+    visit = Visit(browser, page, "light", has_scripts=False)
+    outputs = visit.page.locator(f".cell_output:has({VIEW})")
+    assert outputs.count() == len(parse(page).select(VIEW))
+    assert all(box.locator("img").is_visible() for box in outputs.all())
+    visit.context.close()
+
+
+def without_state(html: str) -> str:
+    soup = parse_again(html)
+    soup.select_one(STATE).decompose()
+    return str(soup)
+
+
+def changed_state(**values: Any) -> Any:
+    def change(html: str) -> str:
+        soup = parse_again(html)
+        script = soup.select_one(STATE)
+        states = json.loads(script.string)
+        for model in states["state"].values():
+            if "_esm" in model["state"]:
+                model["state"] |= values
+        script.string = json.dumps(states).replace("</", "<\\/")
+        return str(soup)
+
+    return change
+
+
+def parse_again(html: str) -> Any:
+    from bs4 import BeautifulSoup
+
+    return BeautifulSoup(html, "html.parser")
+
+
+DAMAGES = {
+    "no state": without_state,
+    "no JSON": lambda html: html.replace('"version_major"', '"version_major', 1),
+    "another version": changed_state(format=0),
+    "no script": changed_state(_esm=None),
+    "a broken script": changed_state(
+        _esm="export default { render() { throw Error('broken') } }"
+    ),
+    "no numbers": changed_state(memory=None),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_state_that_does_not_fit_leaves_picture_page_and_a_line(
+    browser: Browser, damage: Any
+) -> None:
+    name = next(page for page in LIVE_PAGES if "content" in page)
+    source = (BOOK / name).read_text(encoding="utf-8")
+    damaged = damage(source)
+    assert damaged != source
+    visit = Visit(browser, CHAPTERS[0], "light")
+    visit.page.route(
+        "**/content.html",
+        lambda route: route.fulfill(body=damaged, content_type="text/html"),
+    )
+    visit.go(name)
+    visit.page.wait_for_function("document.documentElement.dataset.live")
+    line = visit.page.locator(".not-live")
+    assert line.count() == 1
+    assert line.inner_text().startswith("This figure stays still: ")
+    assert visit.page.locator(f".cell_output:has({VIEW}) img").is_visible()
+    assert visit.page.locator(".ntm-figure").count() == 0
+    assert visit.page.locator("mjx-container").count() > 5, "the page does not go on"
+    assert not visit.complaints
+    visit.context.close()
