@@ -44,6 +44,11 @@ STRONGEST, SHARPEST = 50.0, 20.0
 """The ends of the sliders of key strength and exponent."""
 
 
+def _table(rows: dict[str, list[float]]) -> Tensor:
+    # In double precision from the start, as the browser computes.
+    return torch.tensor(list(rows.values()), dtype=torch.float64)
+
+
 class Memory(LiveFigure):
     """A small memory with a weighting to drag: what is read, or what a write leaves.
 
@@ -79,17 +84,14 @@ class Memory(LiveFigure):
         memory: Tensor | None = None,
         **changes: Any,
     ):
-        table = torch.tensor(list(DRINKS.values())) if memory is None else memory
+        table = _table(DRINKS) if memory is None else memory
         locations, width = table.shape
+        is_write = parts == "write"
         given = {
-            "weighting": torch.zeros(locations),
-            "erase_vector": torch.zeros(width),
+            "weighting": [0.5, 0.5] + [0.0] * (locations - 2),
+            "erase_vector": [float(is_write and c < 2) for c in range(width)],
+            "add_vector": [0.0] * (width - 1) + [0.9 * is_write],
         }
-        given["weighting"][:2] = 0.5
-        given["add_vector"] = torch.zeros(width)
-        if parts == "write":
-            given["erase_vector"][:2] = 1.0
-            given["add_vector"][-1] = 0.9
         super().__init__(
             parts=parts,
             rows=list(DRINKS if rows is None else rows),
@@ -132,7 +134,8 @@ class Memory(LiveFigure):
 
     @traitlets.validate("weighting", "erase_vector", "add_vector")
     def _fits(self, proposal: Any) -> Tensor:
-        name, value = proposal["trait"].name, proposal["value"]
+        name: str = proposal["trait"].name
+        value: Tensor = proposal["value"]
         locations, width = self.memory.shape
         if name == "weighting":
             self.require(name, value, locations, "location")
@@ -181,17 +184,12 @@ class Address(LiveFigure):
         memory: Tensor | None = None,
         **changes: Any,
     ):
-        table = torch.tensor(list(PEOPLE.values())) if memory is None else memory
-        locations = len(table)
-        key = (
-            torch.tensor([0.3, 0.6, 0.5, 0.3])
-            if memory is None
-            else table[0].clamp(-1, 1)
-        )
+        table = _table(PEOPLE) if memory is None else memory
+        last = len(table) - 1
         given = {
-            "key": key,
-            "previous": torch.eye(locations)[locations - 2],
-            "kernel": torch.tensor([0.1, 0.1, 0.8]),
+            "key": [0.3, 0.6, 0.5, 0.3] if memory is None else table[0].clamp(-1, 1),
+            "previous": [float(i == last - 1) for i in range(last + 1)],
+            "kernel": [0.1, 0.1, 0.8],
         }
         super().__init__(
             stages=stages,
@@ -230,7 +228,8 @@ class Address(LiveFigure):
 
     @traitlets.validate("key", "previous", "kernel")
     def _fits(self, proposal: Any) -> Tensor:
-        name, value = proposal["trait"].name, proposal["value"]
+        name: str = proposal["trait"].name
+        value: Tensor = proposal["value"]
         locations, width = self.memory.shape
         if name == "key":
             self.require(name, value, width, "component")
@@ -269,7 +268,7 @@ class Walk(LiveFigure):
     exponent = Number(1.5, 1.0, 5.0)
 
     def __init__(self, **changes: Any):
-        super().__init__(**({"kernel": torch.tensor([0.1, 0.1, 0.8])} | changes))
+        super().__init__(**({"kernel": [0.1, 0.1, 0.8]} | changes))
 
     @property
     def weighting(self) -> Tensor:
@@ -279,13 +278,14 @@ class Walk(LiveFigure):
     @property
     def blurred(self) -> Tensor:
         """The weighting after these steps of shifts alone, ``(N,)``."""
-        return self._film(1.0)[self.steps]
+        return self._film(None)[self.steps]
 
-    def _film(self, exponent: float) -> Tensor:
+    def _film(self, exponent: float | None) -> Tensor:
         film = [torch.eye(self.locations, dtype=torch.float64)[self.first]]
         for _ in range(self.longest):
+            step = addressing.shift(film[-1], self.kernel)
             film.append(
-                addressing.sharpen(addressing.shift(film[-1], self.kernel), exponent)
+                step if exponent is None else addressing.sharpen(step, exponent)
             )
         return torch.stack(film)
 
@@ -294,7 +294,7 @@ class Walk(LiveFigure):
         picture, axes = figures.panels(2, 5.0, sharex=True)
         titles = {"shifted": "shift alone", "sharpened": "shift, then sharpen"}
         for ax, (colour, title), exponent in zip(
-            axes, titles.items(), (1.0, self.exponent), strict=True
+            axes, titles.items(), (None, self.exponent), strict=True
         ):
             figures.weightings_image(ax, self._film(exponent), colour, title)
         axes[1].set_xlabel("step")
@@ -302,8 +302,9 @@ class Walk(LiveFigure):
 
     @traitlets.validate("kernel")
     def _fits(self, proposal: Any) -> Tensor:
-        self.require("kernel", proposal["value"], 3, "offset from −1 to 1")
-        return proposal["value"]
+        kernel: Tensor = proposal["value"]
+        self.require("kernel", kernel, 3, "offset from −1 to 1")
+        return kernel
 
 
 class Trace(LiveFigure):

@@ -37,13 +37,14 @@ let count = 0;
 function slider({ name, label, min, max, step = "any", places = 2, onmove }) {
   const id = `ntm-${++count}`;
   const input = make("input", { type: "range", min, max, step, dataset: { name } });
-  const value = make("output", {});
+  // Not an <output>: a reader would hear each of them change, not only the one moved.
+  const value = make("span", { className: "value", ariaHidden: "true" });
   input.setAttribute("aria-labelledby", id);
   input.addEventListener("input", () => onmove(input.valueAsNumber));
   const show = (number) => {
     input.value = number;
     input.dataset.value = number;
-    input.setAttribute("aria-valuetext", (value.value = decimal(number, places)));
+    input.setAttribute("aria-valuetext", (value.textContent = decimal(number, places)));
   };
   return { element: make("div", { className: "slider" }, make("span", { id }, label), input, value), show };
 }

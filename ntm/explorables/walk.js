@@ -47,9 +47,9 @@ function render({ model, el }) {
   for (const s of stages) s.element.classList.add("dense");
   const buttons = make("div", { className: "buttons" }, button("Reset", () => change(model, start)));
 
-  const walk = (taps, power) => {
+  const walk = (next) => {
     const weightings = [focus];
-    for (let step = 0; step < most; step++) weightings.push(sharpen(shift(weightings[step], taps), power));
+    for (let step = 0; step < most; step++) weightings.push(next(weightings[step]));
     return weightings;
   };
 
@@ -61,7 +61,10 @@ function render({ model, el }) {
       kernel.forEach((s, tap) => s.show(state.kernel[tap]));
       exponent.show(state.exponent);
       steps.show(state.steps);
-      const films = [walk(state.kernel, 1), walk(state.kernel, state.exponent)];
+      const films = [
+        walk((weighting) => shift(weighting, state.kernel)),
+        walk((weighting) => sharpen(shift(weighting, state.kernel), state.exponent)),
+      ];
       const setting = JSON.stringify([state.kernel, state.exponent]);
       films.forEach((film, i) => {
         if (setting !== drawn) pictures[i].map.show(film);
