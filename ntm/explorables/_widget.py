@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class LiveFigure(anywidget.AnyWidget):
         """Return what is on the screen as a still picture."""
         raise NotImplementedError
 
-    def require(self, name: str, value: Sequence[Any], needed: int, what: str) -> None:
+    def require(self, name: str, value: Sized, needed: int, what: str) -> None:
         """Raise ``TraitError`` unless a value has as many numbers as needed."""
         if len(value) != needed:
             raise traitlets.TraitError(

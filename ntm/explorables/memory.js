@@ -36,13 +36,13 @@ function render({ model, el }) {
   const stages = writes
     ? [
         stage(1, "memory", "The memory", before.element),
-        stage(2, "write", "The weighting:", sliders(attention, "write")),
+        stage(2, "write", "The weighting.", sliders(attention, "write")),
         stage(3, "write", "Erase.", sliders(erases, "write"), erased.element),
         stage(4, "write", "Add.", sliders(adds, "write"), written.element),
       ]
     : [
         stage(1, "memory", "The memory", before.element),
-        stage(2, "read", "The weighting:", sliders(attention, "read")),
+        stage(2, "read", "The weighting.", sliders(attention, "read")),
         stage(3, "read", "The read vector", result.element),
       ];
   let seed = 0;
@@ -72,7 +72,7 @@ function render({ model, el }) {
       before.show(memory);
       const most = strongest(weighting);
       const focus = `${rows[most]} has most of the weight, ${decimal(weighting[most])}`;
-      stages[1].say(`drag one weight, and the others share what is left, so that they sum to 1. Now ${focus}.`);
+      stages[1].say(`Drag one weight, and the others share what is left, so that they sum to 1. Now ${focus}.`);
       if (!writes) {
         const read_vector = read(memory, weighting);
         result.show([read_vector]);
