@@ -94,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     choose.add_argument("--lengths", type=int, nargs="+", required=True)
     choose.add_argument("--memory-locations", type=int)
     choose.add_argument("--sequences", type=int, default=100, help="of each length")
+    choose.add_argument(
+        "--give-up",
+        type=float,
+        default=1.0,
+        metavar="1.0",
+        help="try no further a seed with a larger share of its bits wrong",
+    )
     _add_device(choose)
 
     show = commands.add_parser("show", help="draw the curves, and one sequence")
@@ -242,7 +249,8 @@ def _choose(options: argparse.Namespace) -> int:
     if not run.training.finished:
         raise FolderError(f"{options.folder}: is not finished; resume it first")
     trials = [(length, options.memory_locations) for length in options.lengths]
-    for seed, results in run.choose(trials, options.sequences).items():
+    chosen = run.choose(trials, options.sequences, options.give_up)
+    for seed, results in chosen.items():
         wrong = ", ".join(f"{r.wrong_bits} at {r.length}" for r in results)
         print(f"seed {seed}: wrong bits {wrong}")
     print(f"{run.folder}: seed {folders.load(run.folder).card['seed']} is kept")

@@ -5,7 +5,9 @@ ever unpickled, and whatever does not fit is refused in one line.
 """
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -14,11 +16,13 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from ntm.evaluation import Result
 from ntm.settings import Settings
 from ntm.training import Evaluation
 
 FORMAT = 1
 WEIGHTS, CARD, CURVE = "model.safetensors", "card.json", "curve.csv"
+TRIALS = "trials.csv"
 
 
 class FolderError(Exception):
@@ -226,3 +230,31 @@ def write_curve(path: Path, rows: Iterable[Evaluation]) -> None:
     with replacing(path) as temporary:
         temporary.unlink(missing_ok=True)
         append_curve(temporary, rows)
+
+
+def read_trials(path: Path) -> dict[int, list[Result]]:
+    """Return what every seed was tried on; nothing if there is no such file.
+
+    Raises:
+        FolderError: the file is damaged.
+    """
+    if not path.exists():
+        return {}
+    trials: dict[int, list[Result]] = {}
+    try:
+        for row in csv.DictReader(path.read_text("utf-8").splitlines()):
+            numbers: dict[str, Any] = {k: int(v) if v else None for k, v in row.items()}
+            trials.setdefault(numbers.pop("seed"), []).append(Result(**numbers))
+    except (KeyError, TypeError, ValueError) as error:
+        raise FolderError(f"{path}: is damaged: {error}") from error
+    return trials
+
+
+def write_trials(path: Path, trials: dict[int, list[Result]]) -> None:
+    """Write what every seed was tried on, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("seed", *Result._fields))
+    writer.writerows((seed, *r) for seed, results in trials.items() for r in results)
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.getvalue().encode())

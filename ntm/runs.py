@@ -19,6 +19,7 @@ from ntm import folders
 from ntm.evaluation import Result, evaluate
 from ntm.folders import FolderError
 from ntm.settings import Settings
+from ntm.tasks import Task
 from ntm.training import Evaluation, Stopped, Training, solved_after
 
 SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
@@ -161,36 +162,50 @@ class Run:
         folders.write_tensors(self.folder / CHECKPOINT, self.training.tensors(), note)
 
     def choose(
-        self, trials: Sequence[tuple[int, int | None]], sequences: int = 100
+        self,
+        trials: Sequence[tuple[int, int | None]],
+        sequences: int = 100,
+        give_up: float = 1.0,
     ) -> dict[int, list[Result]]:
-        """Keep the machine of the seed with the fewest wrong bits; write its card.
+        """Try all seeds, keep the machine of the best one and write its card.
+
+        Best is the seed that was tried on most, and of these the one with the fewest
+        wrong bits.  Results are added to those of earlier calls, in ``trials.csv``.
 
         Args:
             trials: pairs of a length and a number of memory locations, None for the
-                machine's own.
+                machine's own; easier ones first.
             sequences: how many at each length.
+            give_up: a seed with a larger share of its bits wrong is tried no further.
 
         Returns:
-            The results of all seeds.
+            All results of all seeds.
 
         Raises:
             ValueError: a trial that cannot be.
             FolderError: something could not be written.
         """
-        results = {
-            seed: [
-                evaluate(
-                    self.machine(seed),
-                    self.training.task,
+        results = folders.read_trials(self.folder / folders.TRIALS)
+        task = self.training.task
+        for seed in self.settings.seeds:
+            mine = results.setdefault(seed, [])
+            machine = self.machine(seed)
+            for length, locations in trials:
+                if mine and share_wrong(mine[-1], task) > give_up:
+                    break
+                result = evaluate(
+                    machine,
+                    task,
                     length,
                     sequences=sequences,
                     memory_locations=locations,
                 )
-                for length, locations in trials
-            ]
-            for seed in self.settings.seeds
-        }
-        best = min(results, key=lambda s: sum(r.wrong_bits for r in results[s]))
+                mine.append(result)
+                folders.write_trials(self.folder / folders.TRIALS, results)
+        best = min(
+            results,
+            key=lambda s: (-len(results[s]), sum(r.wrong_bits for r in results[s])),
+        )
         card = {
             "task": self.settings.task,
             "seed": best,
@@ -224,6 +239,11 @@ class Run:
         return model
 
 
+def share_wrong(result: Result, task: Task) -> float:
+    """Return the share of wrong bits."""
+    return result.wrong_bits / (result.sequences * result.length * task.output_size)
+
+
 def usual_trials(settings: Settings) -> list[tuple[int, int | None]]:
     """Return where seeds are compared: at the length of training, and far beyond it."""
     (longest,) = settings.make_task().test_size
@@ -237,15 +257,13 @@ def how_chosen(results: list[Result], seeds: int) -> str:
     """Return in words how a seed was chosen."""
     if seeds == 1:
         return "the only seed"
-    where = " and ".join(
-        f"{r.length} ({r.memory_locations} locations)"
-        if r.memory_locations
-        else f"{r.length}"
+    where = ", ".join(
+        f"{r.wrong_bits} in {r.sequences} sequences of length {r.length}"
+        + (f" with {r.memory_locations} locations" if r.memory_locations else "")
         for r in results
     )
     return (
-        f"of {seeds} seeds the one with the fewest wrong bits in "
-        f"{results[0].sequences} sequences each of length {where}"
+        f"of {seeds} seeds the one tried farthest with the fewest wrong bits: {where}"
     )
 
 

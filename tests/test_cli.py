@@ -122,9 +122,31 @@ def test_choose_keeps_the_seed_that_does_best_at_what_is_asked(
     best = folders.load(tmp_path / "x").card
     assert wrong[best["seed"]] == min(wrong.values())
     assert kept.endswith(f"seed {best['seed']} is kept")
-    assert best["chosen"].endswith(
-        "in 5 sequences each of length 3 (9 locations) and 4 (9 locations)"
-    )
+    assert best["chosen"].endswith("in 5 sequences of length 4 with 9 locations")
+    trials = folders.read_trials(tmp_path / "x" / folders.TRIALS)
+    assert [[r.length for r in results] for results in trials.values()] == [
+        [20, 22, 3, 4]
+    ] * 3
+
+
+def test_choose_goes_no_further_with_a_seed_that_fails(tmp_path: Path) -> None:
+    tiny.finished(tmp_path / "x")
+    options = "--lengths 5 6 --sequences 2 --give-up 0.01"
+    assert main(["choose", str(tmp_path / "x"), *options.split()]) == 0
+    trials = folders.read_trials(tmp_path / "x" / folders.TRIALS)
+    # Untrained, all of them had failed before.
+    assert [[r.length for r in results] for results in trials.values()] == [
+        [20, 22]
+    ] * 3
+
+
+def test_a_damaged_file_of_trials_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.finished(tmp_path / "x")
+    (tmp_path / "x" / folders.TRIALS).write_text("seed,length\n0,many\n")
+    said = refused(capsys, 1, "choose", tmp_path / "x", "--lengths", 5)
+    assert "trials.csv: is damaged" in said
 
 
 def test_show_draws_pictures(run: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +169,7 @@ def test_a_figure_brings_a_still_picture_of_itself(make: Any) -> None:
 @every_figure
 def test_a_figure_names_no_other_host_and_fits_its_page(make: Any) -> None:
     source = make()._esm
-    assert re.findall(r"[a-z]+://[^\"]*", source) == ["http://www.w3.org/2000/svg"]
+    assert "://" not in source
     assert "import " not in source
     assert len(source.encode()) < 25_000
 

@@ -383,6 +383,28 @@ def test_the_theme_turns_a_figure_at_once(visit: Visit) -> None:
     assert all(one != other for one, other in zip(light, dark, strict=True))
 
 
+def test_a_heat_map_is_as_opaque_as_its_numbers_are_large(visit: Visit) -> None:
+    for figure in figures(visit.page):
+        if figure.locator("canvas").count() == 0:
+            continue
+        label = figure.get_attribute("aria-label")
+        shown = assert_right(figure)
+        maps = dict(
+            figure.evaluate(
+                """(figure) => [...figure.querySelectorAll("canvas")].map((canvas) => {
+                  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+                  return [canvas.ariaLabel.split(" ")[0], [canvas.width, ...data]];
+                })"""
+            )
+        )
+        step = int(shown["steps" if "steps" in shown else "step"])
+        names = ("shift", "shift,") if "again" in label else ("write", "read")
+        for name, weighting in zip(names, expected(label, shown).values(), strict=True):
+            width, *data = maps[name]
+            alpha = torch.tensor(data).view(-1, width, 4)[:, step, 3] / 255
+            assert float((alpha - weighting).abs().max()) < 0.004, name
+
+
 def test_paper_shows_the_still_picture(visit: Visit) -> None:
     visit.page.emulate_media(media="print")
     visit.page.wait_for_timeout(50)

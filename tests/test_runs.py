@@ -174,7 +174,7 @@ def test_a_folder_holds_what_the_design_says(whole: Path) -> None:
     assert card["versions"]["torch"] == torch.__version__
     assert set(card["solved"]) == {"0", "1", "2"}
     assert [row["length"] for row in card["results"]] == [20, 22]
-    assert card["chosen"].startswith("of 3 seeds the one with the fewest wrong bits")
+    assert card["chosen"].startswith("of 3 seeds the one tried farthest")
 
 
 def test_the_machine_kept_is_the_one_with_the_fewest_wrong_bits(whole: Path) -> None:

@@ -25,42 +25,51 @@ const load = (source) => {
   return import(address).finally(() => URL.revokeObjectURL(address));
 };
 
-async function enliven(view, states) {
+// Their state stands in the head, before this script: the modules load while the page does.
+let states = {};
+try {
+  states = JSON.parse(document.querySelector(STATE).textContent).state;
+} catch {
+  // Every figure will say that its state is missing.
+}
+const modules = new Map();
+for (const { state } of Object.values(states)) {
+  if (state._esm && !modules.has(state._esm)) {
+    const module = load(state._esm);
+    module.catch(() => {}); // the figure that needs it will say so
+    modules.set(state._esm, module);
+  }
+}
+
+async function enliven(view) {
   const values = states[JSON.parse(view.textContent).model_id]?.state;
   if (values?.format !== FORMAT || !values._esm) throw new Error("its state is missing or of another version");
+  const { default: figure } = await modules.get(values._esm);
+  if (!document.getElementById("live-figures"))
+    document.head.append(Object.assign(document.createElement("style"), { id: "live-figures", textContent: values._css }));
   const box = document.createElement("div");
-  const { default: figure } = await load(values._esm);
+  box.className = "live";
   await figure.render({ model: modelOf(structuredClone(values)), el: box });
-  return [box, values._css];
+  return box;
 }
 
-async function enlivenAll() {
-  let states = {};
+async function put(view) {
+  const output = view.closest(".cell_output") ?? view.parentElement;
+  const still = output.querySelector("img") ?? view;
   try {
-    states = JSON.parse(document.querySelector(STATE).textContent).state;
-  } catch {
-    // Every figure will say that its state is missing.
+    still.before(await enliven(view));
+    output.classList.add("is-live");
+  } catch (error) {
+    const line = document.createElement("p");
+    line.className = "not-live";
+    line.textContent = `This figure stays still: ${error.message}.`;
+    still.before(line);
   }
-  for (const view of document.querySelectorAll(VIEWS)) {
-    const output = view.closest(".cell_output") ?? view.parentElement;
-    const still = output.querySelector("img");
-    const box = document.createElement("div");
-    try {
-      const [live, css] = await enliven(view, states);
-      if (!document.getElementById("live-figures"))
-        document.head.append(Object.assign(document.createElement("style"), { id: "live-figures", textContent: css }));
-      box.className = "live";
-      box.append(live);
-      output.classList.add("is-live");
-    } catch (error) {
-      box.className = "not-live";
-      box.textContent = `This figure stays still: ${error.message}.`;
-    }
-    if (still) still.before(box);
-    else view.before(box);
-  }
-  document.documentElement.dataset.live = performance.now();
 }
 
-if (document.readyState === "loading") addEventListener("DOMContentLoaded", enlivenAll);
-else enlivenAll();
+// Before the deferred scripts, of which the formulas' is a large one.
+document.addEventListener("readystatechange", async () => {
+  if (document.readyState !== "interactive") return;
+  await Promise.all([...document.querySelectorAll(VIEWS)].map(put));
+  document.documentElement.dataset.live = performance.now();
+});

@@ -7,12 +7,6 @@ const make = (tag, { dataset = {}, ...properties } = {}, ...children) => {
   element.append(...children);
   return element;
 };
-const svg = (tag, attributes, ...children) => {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-};
 const decimal = (value, places = 2) => {
   const text = value.toFixed(places);
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
@@ -106,25 +100,41 @@ function paint(cell, value, largest, text) {
   if (text !== undefined) cell.textContent = text;
 }
 
-// Many numbers without text, a column a step; `colour` for weights, else by sign.
+// Many numbers without text, a pixel each and a column a step; `colour` for weights, else
+// by sign.  How opaque a pixel is says how large its number is.
 function heat({ values, colour, title, largest = 1 }) {
-  const height = values[0].length;
-  const picture = svg("svg", {
-    viewBox: `0 0 ${values.length} ${height}`, preserveAspectRatio: "none", role: "img",
-    "shape-rendering": "crispEdges", "aria-label": title, class: "heat",
-  });
-  const cells = values.map((column, x) => column.map((_, y) => svg("rect", { x, y, width: 1, height: 1 })));
-  picture.append(...cells.flat());
-  const show = (numbers) =>
-    numbers.forEach((column, x) =>
+  const [width, height] = [values.length, values[0].length];
+  const canvas = make("canvas", { className: "heat", width, height });
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", title);
+  const context = canvas.getContext("2d");
+  const pixels = context.createImageData(width, height);
+  let shown = values;
+  const paint = () => {
+    const style = getComputedStyle(canvas);
+    const [more, less] = [colour ?? "memory", "shifted"].map((name) => {
+      const code = style.getPropertyValue(`--ntm-${name}`).trim();
+      return [1, 3, 5].map((at) => parseInt(code.slice(at, at + 2), 16));
+    });
+    shown.forEach((column, x) =>
       column.forEach((value, y) => {
-        const cell = cells[x][y];
-        cell.style.fill = `var(--ntm-${colour ?? (value < 0 ? "shifted" : "memory")})`;
-        cell.style.fillOpacity = Math.min(1, Math.abs(value) / largest);
+        const opaque = Math.round(255 * Math.min(1, Math.abs(value) / largest));
+        pixels.data.set([...(value < 0 ? less : more), opaque], 4 * (y * width + x));
       }),
     );
-  show(values);
-  return { element: picture, show };
+    context.putImageData(pixels, 0, 0);
+  };
+  // Colours are known once it is on the page, and change with the page's theme.
+  new ResizeObserver(paint).observe(canvas);
+  const theme = new MutationObserver(() => (canvas.isConnected ? paint() : theme.disconnect()));
+  const watch = (element, attribute) => theme.observe(element, { attributeFilter: [attribute] });
+  watch(document.documentElement, "data-theme");
+  if (document.body) watch(document.body, "data-jp-theme-light");
+  const show = (numbers) => {
+    shown = numbers;
+    if (canvas.isConnected) paint();
+  };
+  return { element: canvas, show };
 }
 
 // A numbered part of a figure: what happens here in a sentence, then the parts themselves.
