@@ -393,12 +393,16 @@ def test_a_heat_map_is_as_opaque_as_its_numbers_are_large(visit: Visit) -> None:
             figure.evaluate(
                 """(figure) => [...figure.querySelectorAll("canvas")].map((canvas) => {
                   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-                  return [canvas.ariaLabel.split(" ")[0], [canvas.width, ...data]];
+                  return [canvas.ariaLabel.split(/[ ,]+/).slice(0, 2).join(" "), [canvas.width, ...data]];
                 })"""
             )
         )
         step = int(shown["steps" if "steps" in shown else "step"])
-        names = ("shift", "shift,") if "again" in label else ("write", "read")
+        names = (
+            ("shift alone:", "shift then")
+            if "again" in label
+            else ("write weighting", "read weighting")
+        )
         for name, weighting in zip(names, expected(label, shown).values(), strict=True):
             width, *data = maps[name]
             alpha = torch.tensor(data).view(-1, width, 4)[:, step, 3] / 255
