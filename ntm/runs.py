@@ -82,7 +82,9 @@ class Run:
         Raises:
             FolderError: the folder holds something or cannot be written, or the first
                 run is not finished or does not fit.
+            ValueError: there are fewer seeds than workers.
         """
+        worker.shares(settings.seeds)  # refuses too few before anything is made
         if worker.leads:
             _make_folder(folder)
         run = cls(folder, settings, device, compiled, worker)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch import distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from ntm.settings import Settings
@@ -210,10 +211,12 @@ def joined() -> Iterator[Worker]:
     if worker.size == 1:
         yield worker
         return
-    signal.signal(signal.SIGTERM, _stop)
     with _meeting():
-        _store, rank, size = next(rendezvous("env://"))
+        store, rank, size = next(rendezvous("env://"))
+        # What was agreed on before a restart still stands in the store.
+        _store = PrefixStore(f"ntm/{worker.restarts}", store)
         dist.init_process_group("gloo", store=_store, rank=rank, world_size=size)
+    signal.signal(signal.SIGTERM, _stop)
     yield worker
     # Only now: what has gone wrong can no longer be sorted out, and ends the process.
     dist.destroy_process_group()
