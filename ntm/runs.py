@@ -5,6 +5,7 @@ The folder holds ``settings.json`` from the beginning, ``curve.csv`` as it grows
 trained machine of one seed, as `ntm.folders` has it.
 """
 
+import contextlib
 import platform
 import subprocess
 import time
@@ -15,18 +16,16 @@ import torch
 from torch import nn
 
 import ntm
-from ntm import folders
+from ntm import folders, room
 from ntm.evaluation import Result, evaluate
 from ntm.folders import FolderError
 from ntm.settings import Settings
 from ntm.training import Evaluation, Stopped, solved_after
-from ntm.workers import Worker
+from ntm.workers import ALONE, Worker
 
 SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
 FIRST, FIRST_CURVE = "first.json", "first.csv"
 """Card and curve of the run from which this one went on with other settings."""
-
-ALONE = Worker()
 
 
 class Run:
@@ -54,7 +53,9 @@ class Run:
         self.folder = folder
         self.settings = settings
         self.worker = worker
-        self.training = worker.training(settings, device, compiled)
+        self._where = (device, compiled, worker)
+        with room.enough(settings, *self._where):
+            self.training = worker.training(settings, device, compiled)
         self.curve: list[Evaluation] = []
         self.seconds = 0.0
 
@@ -82,9 +83,10 @@ class Run:
         Raises:
             FolderError: the folder holds something or cannot be written, or the first
                 run is not finished or does not fit.
-            ValueError: there are fewer seeds than workers.
+            ValueError: there are fewer seeds than workers, or more than fit in memory.
         """
-        worker.shares(settings.seeds)  # refuses too few before anything is made
+        worker.shares(settings.seeds)  # refuses too few, before anything is made
+        room.require(settings, device, compiled, worker)
         if worker.leads:
             _make_folder(folder)
         run = cls(folder, settings, device, compiled, worker)
@@ -165,7 +167,20 @@ class Run:
 
         Raises:
             FolderError: something could not be written; the last checkpoint is good.
+            RoomError: there is not memory enough; if it ran out before there was a
+                checkpoint, the folder is gone.
         """
+        if not self.training.finished:
+            room.require(self.settings, *self._where)
+        try:
+            with room.enough(self.settings, *self._where):
+                yield from self._train()
+        except room.RoomError:
+            if not (self.folder / CHECKPOINT).exists():
+                self._remove()
+            raise
+
+    def _train(self) -> Iterator[list[Evaluation]]:
         if self.worker.leads and not (self.folder / folders.CURVE).exists():
             folders.append_curve(self.folder / folders.CURVE, [])
         before = self.seconds - time.monotonic()
@@ -179,6 +194,13 @@ class Run:
         has_card, *_ = self.worker.everyone((self.folder / folders.CARD).exists())
         if not has_card:
             self.choose(usual_trials(self.settings))
+
+    def _remove(self) -> None:
+        """Leave the place to a run with fewer seeds."""
+        for name in (SETTINGS, folders.CURVE):
+            (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def save_checkpoint(self) -> None:
         """Write all that is needed to go on, in the place of the last checkpoint."""

@@ -98,9 +98,11 @@ class Worker(NamedTuple):
         Raises:
             ValueError: a tensor that has not a row for each seed.
         """
-        for name in tensors.keys() - SHARED:
-            shape = tuple(tensors[name].shape)
-            if shape[:1] != (len(seeds),):
+        if self.size == 1:
+            return tensors
+        for name, tensor in tensors.items():
+            shape = tuple(tensor.shape)
+            if name not in SHARED and shape[:1] != (len(seeds),):
                 needs = ", ".join(["", *map(str, shape[1:])])
                 raise ValueError(f"{name}: got {shape}, needs ({len(seeds)}{needs})")
         sizes = [len(share) for share in self.shares(seeds)]
@@ -136,6 +138,9 @@ class Worker(NamedTuple):
             for rank, part in enumerate(parts[1:], start=1):
                 dist.recv(part, src=rank)
         return torch.cat(parts)
+
+
+ALONE = Worker()
 
 
 class Share(Training):
