@@ -27,6 +27,14 @@ from ntm.training import solved_after
 from ntm.workers import WorkerError
 
 
+SEVERAL = (
+    "Several processes share the seeds when torchrun starts them: torchrun "
+    "--nproc-per-node 2 -m ntm ... Each has a card of its own with --device cuda. Any "
+    "number can resume a run; with --max-restarts 3, torchrun itself does so when a "
+    "process is lost."
+)
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
@@ -57,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="ntm", description="Neural Turing Machines.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    train = commands.add_parser("train", help="train machines from nothing")
+    train = commands.add_parser(
+        "train", help="train machines from nothing", epilog=SEVERAL
+    )
     train.set_defaults(act=_train)
     train.add_argument("task", choices=sorted(TASKS))
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
@@ -75,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_compiled(train)
     _add_device(train)
 
-    resume = commands.add_parser("resume", help="go on with a run that was stopped")
+    resume = commands.add_parser(
+        "resume", help="go on with a run that was stopped", epilog=SEVERAL
+    )
     resume.set_defaults(act=_resume)
     resume.add_argument("folder", type=Path)
     _add_compiled(resume)
