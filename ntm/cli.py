@@ -26,7 +26,6 @@ from ntm.tasks import TASKS
 from ntm.training import solved_after
 from ntm.workers import WorkerError
 
-
 SEVERAL = (
     "Several processes share the seeds when torchrun starts them: torchrun "
     "--nproc-per-node 2 -m ntm ... Each has a card of its own with --device cuda. Any "

@@ -53,8 +53,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def begin(number: int, *command: object) -> "subprocess.Popen[str]":
+def begin(number: int, *command: object, restarts: int = 0) -> "subprocess.Popen[str]":
     """Workers at work; on a port that no other test has."""
+    command = ("--max-restarts", restarts, *command)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return subprocess.Popen(
         [*launcher, "--nproc-per-node", str(number), *map(str, command)],
@@ -134,8 +135,17 @@ def test_a_worker_that_is_killed_stops_the_others_and_resume_goes_on(
     for _ in Run.resume(run, compiled=False):
         pass
     assert_same(run, alone)
-    code, _, err = end(begin(3, "-m", "ntm", "resume", tmp_path / "y", *OPTIONS))
+    # Three go on, one of them is lost again, and torchrun begins again by itself.
+    resume = ["resume", tmp_path / "y", *OPTIONS]
+    group = begin(3, "-m", "ntm", *resume, restarts=1)
+    before = tiny.checkpoint(tmp_path / "y")
+    while tiny.checkpoint(tmp_path / "y") == before:
+        assert group.poll() is None
+        time.sleep(0.01)
+    os.kill(processes(group)[2], signal.SIGKILL)
+    code, _, err = end(group)
     assert code == 0, err
+    assert err.count(STOPPED) == 1
     assert_same(tmp_path / "y", alone)
 
 
@@ -154,6 +164,25 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Copy, "batch", batch)
 
 
+def forked(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[int | None]:
+    """The exit codes of two workers that no torchrun looks after."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = {"MASTER_ADDR": "localhost", "MASTER_PORT": free.getsockname()[1]}
+
+    def work(rank: int) -> None:
+        told(monkeypatch, RANK=rank, WORLD_SIZE=2, **address)
+        sys.exit(main(arguments))
+
+    context = multiprocessing.get_context("fork")
+    group = [context.Process(target=work, args=[rank]) for rank in (0, 1)]
+    for process in group:
+        process.start()
+    for process in group:
+        process.join(60)
+    return [process.exitcode for process in group]
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_worker_whose_seeds_have_stopped_goes_on_with_the_others(
     tmp_path: Path,
@@ -161,25 +190,9 @@ def test_a_worker_whose_seeds_have_stopped_goes_on_with_the_others(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """The only seed of the first worker stops first; when the last has, all end."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = {"MASTER_ADDR": "localhost", "MASTER_PORT": free.getsockname()[1]}
     spoil(monkeypatch)
-
-    def work(rank: int) -> None:
-        told(monkeypatch, RANK=rank, WORLD_SIZE=2, **address)
-        sys.exit(main([*TRAIN, "--out", str(tmp_path / "two")]))
-
-    group = [
-        multiprocessing.get_context("fork").Process(target=work, args=[r])
-        for r in (0, 1)
-    ]
-    for process in group:
-        process.start()
-    for process in group:
-        process.join(60)
+    assert forked(monkeypatch, *TRAIN, "--out", str(tmp_path / "two")) == [1, 0]
     said = capfd.readouterr().err
-    assert [process.exitcode for process in group] == [1, 0]
     assert main([*TRAIN, "--out", str(tmp_path / "one")]) == 1
     assert_same(tmp_path / "two", tmp_path / "one")
     for text in (said, capfd.readouterr().err):
@@ -189,6 +202,26 @@ def test_a_worker_whose_seeds_have_stopped_goes_on_with_the_others(
             "ntm: seed 2 stopped at update 3",
             "ntm: seed 1 stopped at update 4",
         ]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_loss_is_noticed_although_nobody_tells_of_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    update = Training.update
+
+    def dying(self: Training) -> None:
+        if self.updates == 2 and os.environ["RANK"] == "1":
+            os._exit(9)
+        update(self)
+
+    monkeypatch.setattr(Training, "update", dying)
+    assert forked(monkeypatch, *TRAIN, "--out", str(tmp_path / "x")) == [1, 9]
+    lines = capfd.readouterr().err.splitlines()
+    assert [line for line in lines if "gloo" not in line][-1] == STOPPED
+    assert max(r.sequences for r in folders.read_curve(tmp_path / "x" / CURVE)) == 64
 
 
 def test_fewer_seeds_than_workers_are_refused(tmp_path: Path) -> None:
