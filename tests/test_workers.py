@@ -68,7 +68,10 @@ def begin(number: int, *command: object, restarts: int = 0) -> "subprocess.Popen
 
 def end(group: "subprocess.Popen[str]") -> tuple[int, str, str]:
     """The exit code, what was printed, and what was said."""
-    out, err = group.communicate(timeout=120)
+    try:
+        out, err = group.communicate(timeout=120)
+    finally:
+        group.terminate()  # torchrun takes its workers with it
     return group.returncode, out, err
 
 
