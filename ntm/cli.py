@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from ntm import folders, pretrained
+from ntm import folders, pretrained, workers
 from ntm.controllers import CONTROLLERS
 from ntm.evaluation import Result, evaluate
 from ntm.folders import FolderError, Trained
@@ -24,13 +24,21 @@ from ntm.runs import Run
 from ntm.settings import MODELS, Settings
 from ntm.tasks import TASKS
 from ntm.training import solved_after
+from ntm.workers import WorkerError
+
+SEVERAL = (
+    "Several processes share the seeds when torchrun starts them: torchrun "
+    "--nproc-per-node 2 -m ntm ... Each has a card of its own with --device cuda. Any "
+    "number can resume a run; with --max-restarts 3, torchrun itself does so when a "
+    "process is lost."
+)
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {message}\n" if workers.speaks_first() else None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,21 +47,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     act: Callable[[argparse.Namespace], int] = options.act
     try:
         return act(options)
-    except (FolderError, ValueError, TypeError) as error:
-        print(f"ntm: {error}", file=sys.stderr)
+    except (FolderError, WorkerError, ValueError, TypeError) as error:
+        _say(str(error))
         return 1
     except KeyboardInterrupt:
-        print(
-            "ntm: stopped; `resume` goes on from the last checkpoint", file=sys.stderr
-        )
+        _say("stopped; `resume` goes on from the last checkpoint")
         return 130
+
+
+def _say(message: str) -> None:
+    if workers.speaks_first():
+        print(f"ntm: {message}", file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="ntm", description="Neural Turing Machines.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    train = commands.add_parser("train", help="train machines from nothing")
+    train = commands.add_parser(
+        "train", help="train machines from nothing", epilog=SEVERAL
+    )
     train.set_defaults(act=_train)
     train.add_argument("task", choices=sorted(TASKS))
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
@@ -71,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_compiled(train)
     _add_device(train)
 
-    resume = commands.add_parser("resume", help="go on with a run that was stopped")
+    resume = commands.add_parser(
+        "resume", help="go on with a run that was stopped", epilog=SEVERAL
+    )
     resume.set_defaults(act=_resume)
     resume.add_argument("folder", type=Path)
     _add_compiled(resume)
@@ -131,7 +146,7 @@ def _prepare(options: argparse.Namespace) -> torch.device:
             raise ValueError(f"threads: got {options.threads}, needs at least 1")
         torch.set_num_threads(options.threads)
     try:
-        device = torch.device(options.device)
+        device = workers.this_process().place(torch.device(options.device))
         torch.zeros((), device=device)
     except (RuntimeError, AssertionError):
         print(f"ntm: device: there is no {options.device} here", file=sys.stderr)
@@ -143,16 +158,20 @@ def _train(options: argparse.Namespace) -> int:
     names = {field.name for field in dataclasses.fields(Settings)}
     given = {k: v for k, v in vars(options).items() if k in names and v is not None}
     settings = Settings(**given | {"seeds": tuple(range(options.seeds))})
-    return _follow(_start(options, settings))
-
-
-def _start(options: argparse.Namespace, settings: Settings) -> Run:
-    device = _prepare(options)
-    return Run.start(options.out, settings, device, options.compiled, options.first)
+    device, out, compiled = _prepare(options), options.out, options.compiled
+    with workers.joined() as worker:
+        # Begun anew by torchrun after the loss of a worker, the run is there already.
+        if worker.restarts and Run.is_in(out, settings):
+            return _follow(Run.resume(out, device, compiled, worker))
+        return _follow(
+            Run.start(out, settings, device, compiled, options.first, worker)
+        )
 
 
 def _resume(options: argparse.Namespace) -> int:
-    return _follow(Run.resume(options.folder, _prepare(options), options.compiled))
+    device = _prepare(options)
+    with workers.joined() as worker:
+        return _follow(Run.resume(options.folder, device, options.compiled, worker))
 
 
 def _follow(run: Run) -> int:
@@ -160,6 +179,10 @@ def _follow(run: Run) -> int:
     from tqdm import tqdm
 
     training, settings = run.training, run.settings
+    if not run.worker.leads:
+        for _ in run:
+            pass
+        return 0
     bar = tqdm(
         total=settings.sequences,
         initial=training.sequences,

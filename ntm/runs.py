@@ -5,6 +5,7 @@ The folder holds ``settings.json`` from the beginning, ``curve.csv`` as it grows
 trained machine of one seed, as `ntm.folders` has it.
 """
 
+import contextlib
 import platform
 import subprocess
 import time
@@ -15,12 +16,13 @@ import torch
 from torch import nn
 
 import ntm
-from ntm import folders
+from ntm import folders, room
 from ntm.evaluation import Result, evaluate
 from ntm.folders import FolderError
 from ntm.settings import Settings
 from ntm.tasks import Task
-from ntm.training import Evaluation, Stopped, Training, solved_after
+from ntm.training import Evaluation, Stopped, solved_after
+from ntm.workers import ALONE, Worker
 
 SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
 FIRST, FIRST_CURVE = "first.json", "first.csv"
@@ -35,6 +37,8 @@ class Run:
         settings: all choices there are.
         device: where the arithmetic is done.
         compiled: whether a step runs through ``torch.compile``.
+        worker: which of several processes this is; all of them do the same with the
+            run, each trains its share of the seeds, and the first writes.
 
     Chapter: *Training*.
     """
@@ -45,10 +49,14 @@ class Run:
         settings: Settings,
         device: torch.device | str = "cpu",
         compiled: bool = True,
+        worker: Worker = ALONE,
     ):
         self.folder = folder
         self.settings = settings
-        self.training = Training(settings, device, compiled)
+        self.worker = worker
+        self._where = (device, compiled, worker)
+        with room.enough(settings, *self._where):
+            self.training = worker.training(settings, device, compiled)
         self.curve: list[Evaluation] = []
         self.seconds = 0.0
 
@@ -60,6 +68,7 @@ class Run:
         device: torch.device | str = "cpu",
         compiled: bool = True,
         first: Path | None = None,
+        worker: Worker = ALONE,
     ) -> "Run":
         """Return a new run in a folder that is empty or not there yet.
 
@@ -70,31 +79,35 @@ class Run:
             compiled: whether a step runs through ``torch.compile``.
             first: a finished run of the same seeds; the new one begins with the
                 machines and the streams of sequences with which that one ended.
+            worker: which of several processes this is.
 
         Raises:
             FolderError: the folder holds something or cannot be written, or the first
                 run is not finished or does not fit.
+            ValueError: there are fewer seeds than workers, or more than fit in memory.
         """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if any(folder.iterdir()):
-                what = "another run" if (folder / SETTINGS).exists() else "other files"
-                raise FolderError(
-                    f"{folder}: holds {what}; resume that run or choose another folder"
-                )
-        except OSError as error:
-            raise FolderError(f"{folder}: {error.strerror}") from error
-        run = cls(folder, settings, device, compiled)
+        worker.shares(settings.seeds)  # refuses too few, before anything is made
+        room.require(settings, device, compiled, worker)
+        if worker.leads:
+            _make_folder(folder)
+        run = cls(folder, settings, device, compiled, worker)
         if first is not None:
             run._go_on_from(first)
-        folders.write_json(folder / SETTINGS, settings.to_json())
+        if worker.leads:
+            folders.write_json(folder / SETTINGS, settings.to_json())
         return run
 
     @classmethod
     def resume(
-        cls, folder: Path, device: torch.device | str = "cpu", compiled: bool = True
+        cls,
+        folder: Path,
+        device: torch.device | str = "cpu",
+        compiled: bool = True,
+        worker: Worker = ALONE,
     ) -> "Run":
         """Return the run in a folder, as its last checkpoint left it.
+
+        Device and workers need not be those with which it began.
 
         Raises:
             FolderError: what is missing, damaged or does not fit.
@@ -103,11 +116,12 @@ class Run:
             settings = Settings.from_json(folders.read_json(folder / SETTINGS))
         except (TypeError, ValueError) as error:
             raise FolderError(f"{folder / SETTINGS}: {error}") from error
-        run = cls(folder, settings, device, compiled)
+        run = cls(folder, settings, device, compiled, worker)
         path = folder / CHECKPOINT
         if path.exists():
             try:
-                run.training.restore(folders.read_tensors(path))
+                tensors = folders.read_tensors(path)
+                run.training.restore(worker.part(tensors, settings.seeds))
                 note = folders.read_note(path)
                 run.seconds = float(note["seconds"])
                 run.training.stopped = [Stopped(*row) for row in note["stopped"]]
@@ -117,25 +131,36 @@ class Run:
         if (folder / folders.CURVE).exists():
             rows = folders.read_curve(folder / folders.CURVE)
             run.curve = [r for r in rows if r.sequences <= run.training.sequences]
-            folders.write_curve(folder / folders.CURVE, run.curve)
+            if worker.leads:
+                folders.write_curve(folder / folders.CURVE, run.curve)
         return run
+
+    @staticmethod
+    def is_in(folder: Path, settings: Settings) -> bool:
+        """Return whether a folder holds a run with these settings."""
+        try:
+            values = folders.read_json(folder / SETTINGS)
+        except FolderError:
+            return False
+        return values == settings.to_json()
 
     def _go_on_from(self, first: Path) -> None:
         card = folders.read_json(first / folders.CARD)
         curve = folders.read_curve(first / folders.CURVE)
         ended = folders.read_tensors(first / CHECKPOINT)
         names = ("random.sizes", "random.streams", "running")
-        fresh = self.training.tensors()
         try:
             if card["settings"]["seeds"] != list(self.settings.seeds):
                 raise ValueError(f"seeds: got {list(self.settings.seeds)}")
-            begin = {name: ended[name] for name in names}
+            begin = {name: torch.zeros_like(ended[name]) for name in ended}
+            begin |= {name: ended[name] for name in names}
             begin |= dict.fromkeys(("parameters", "average"), ended["average"])
-            self.training.restore(fresh | begin)
+            self.training.restore(self.worker.part(begin, self.settings.seeds))
         except (KeyError, ValueError) as error:
             raise FolderError(f"{first}: does not fit this run: {error}") from error
-        folders.write_json(self.folder / FIRST, card)
-        folders.write_curve(self.folder / FIRST_CURVE, curve)
+        if self.worker.leads:
+            folders.write_json(self.folder / FIRST, card)
+            folders.write_curve(self.folder / FIRST_CURVE, curve)
         self.save_checkpoint()
 
     def __iter__(self) -> Iterator[list[Evaluation]]:
@@ -143,23 +168,47 @@ class Run:
 
         Raises:
             FolderError: something could not be written; the last checkpoint is good.
+            RoomError: there is not memory enough; if it ran out before there was a
+                checkpoint, the folder is gone.
         """
-        if not (self.folder / folders.CURVE).exists():
+        if not self.training.finished:
+            room.require(self.settings, *self._where)
+        try:
+            with room.enough(self.settings, *self._where):
+                yield from self._train()
+        except room.RoomError:
+            if not (self.folder / CHECKPOINT).exists():
+                self._remove()
+            raise
+
+    def _train(self) -> Iterator[list[Evaluation]]:
+        if self.worker.leads and not (self.folder / folders.CURVE).exists():
             folders.append_curve(self.folder / folders.CURVE, [])
         before = self.seconds - time.monotonic()
         for rows in self.training:
             self.curve += rows
             self.seconds = before + time.monotonic()
-            folders.append_curve(self.folder / folders.CURVE, rows)
+            if self.worker.leads:
+                folders.append_curve(self.folder / folders.CURVE, rows)
             self.save_checkpoint()
             yield rows
-        if not (self.folder / folders.CARD).exists():
+        has_card, *_ = self.worker.everyone((self.folder / folders.CARD).exists())
+        if not has_card:
             self.choose(usual_trials(self.settings))
+
+    def _remove(self) -> None:
+        """Leave the place to a run with fewer seeds."""
+        for name in (SETTINGS, folders.CURVE):
+            (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def save_checkpoint(self) -> None:
         """Write all that is needed to go on, in the place of the last checkpoint."""
+        tensors = self.worker.whole(self.training, self.settings.seeds)
         note = {"seconds": self.seconds, "stopped": self.training.stopped}
-        folders.write_tensors(self.folder / CHECKPOINT, self.training.tensors(), note)
+        if self.worker.leads:
+            folders.write_tensors(self.folder / CHECKPOINT, tensors, note)
 
     def choose(
         self,
@@ -185,23 +234,20 @@ class Run:
             ValueError: a trial that cannot be.
             FolderError: something could not be written.
         """
-        results = folders.read_trials(self.folder / folders.TRIALS)
-        task = self.training.task
-        for seed in self.settings.seeds:
-            mine = results.setdefault(seed, [])
-            machine = self.machine(seed)
-            for length, locations in trials:
-                if mine and share_wrong(mine[-1], task) > give_up:
-                    break
-                result = evaluate(
-                    machine,
-                    task,
-                    length,
-                    sequences=sequences,
-                    memory_locations=locations,
-                )
-                mine.append(result)
-                folders.write_trials(self.folder / folders.TRIALS, results)
+        before = folders.read_trials(self.folder / folders.TRIALS)
+        mine = {
+            seed: self._try(seed, trials, sequences, give_up, before.get(seed, []))
+            for seed in self.training.settings.seeds
+        }
+        results = {
+            seed: [Result(*row) for row in rows]
+            for worker in self.worker.everyone(list(mine.items()))
+            for seed, rows in worker
+        }
+        average = self.worker.whole(self.training, self.settings.seeds)["average"]
+        if not self.worker.leads:
+            return results
+        folders.write_trials(self.folder / folders.TRIALS, results)
         best = min(
             results,
             key=lambda s: (-len(results[s]), sum(r.wrong_bits for r in results[s])),
@@ -215,6 +261,7 @@ class Run:
             "seconds": round(self.seconds, 1),
             "device": device_name(self.training.device),
             "threads": torch.get_num_threads(),
+            "workers": self.worker.size,
             "versions": {
                 "ntm": ntm.__version__,
                 "torch": torch.__version__,
@@ -227,12 +274,40 @@ class Run:
         }
         if (self.folder / FIRST).exists():
             card["first"] = folders.read_json(self.folder / FIRST)
-        folders.save(self.folder, dict(self.machine(best).named_parameters()), card)
+        row = average[self.settings.seeds.index(best)]
+        folders.save(self.folder, self.training.population.named(row), card)
+        return results
+
+    def _try(
+        self,
+        seed: int,
+        trials: Sequence[tuple[int, int | None]],
+        sequences: int,
+        give_up: float,
+        before: list[Result],
+    ) -> list[Result]:
+        """Return what a seed was tried on before, and now."""
+        machine, task, results = self.machine(seed), self.training.task, list(before)
+        for length, locations in trials:
+            if results and share_wrong(results[-1], task) > give_up:
+                break
+            results.append(
+                evaluate(
+                    machine,
+                    task,
+                    length,
+                    sequences=sequences,
+                    memory_locations=locations,
+                )
+            )
         return results
 
     def machine(self, seed: int) -> nn.Module:
-        """Return the machine of one seed, its parameters averaged, on the CPU."""
-        row = self.settings.seeds.index(seed)
+        """Return the machine of one seed, its parameters averaged, on the CPU.
+
+        The seed is one of this worker's own.
+        """
+        row = self.training.settings.seeds.index(seed)
         weights = self.training.population.named(self.training.average[row])
         model = self.settings.make_model(seed)
         model.load_state_dict({name: w.detach().cpu() for name, w in weights.items()})
@@ -242,6 +317,18 @@ class Run:
 def share_wrong(result: Result, task: Task) -> float:
     """Return the share of wrong bits."""
     return result.wrong_bits / (result.sequences * result.length * task.output_size)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            what = "another run" if (folder / SETTINGS).exists() else "other files"
+            raise FolderError(
+                f"{folder}: holds {what}; resume that run or choose another folder"
+            )
+    except OSError as error:
+        raise FolderError(f"{folder}: {error.strerror}") from error
 
 
 def usual_trials(settings: Settings) -> list[tuple[int, int | None]]:
