@@ -1,0 +1,46 @@
+#!/bin/sh
+# Every trained run that the book shows, from nothing, into runs/: hours on a CPU, minutes on a GPU.
+#   DEVICE=cuda sh book/_tools/experiments.sh
+# A run that is there already is resumed, so the script may be stopped and started again.
+set -eu
+cd "$(dirname "$0")/../.."
+python=${PYTHON:-.venv/bin/python}
+device=${DEVICE:-cpu}
+runs=${RUNS:-runs}
+
+# run NAME OPTION...: train into $runs/NAME, or go on with it.
+run() {
+  name=$1
+  shift
+  if [ -e "$runs/$name/card.json" ]; then return; fi
+  if [ -e "$runs/$name/settings.json" ]; then
+    $python -m ntm resume "$runs/$name" --device "$device"
+  else
+    $python -m ntm train copy --out "$runs/$name" --device "$device" "$@"
+  fi
+}
+
+# try NAME LENGTHS LOCATIONS SEQUENCES: all seeds, but those that fail go no further.
+try() {
+  $python -m ntm choose "$runs/$1" --lengths $2 --memory-locations "$3" --sequences "$4" \
+    --give-up 0.01 --device "$device"
+}
+
+# Thirty-two seeds of each controller; then a short second stage with few locations.
+run lstm-first --controller lstm --seeds 32
+run feedforward-first --controller feedforward --seeds 32 --sequences 30000
+for controller in lstm feedforward; do
+  run "copy-$controller" --controller "$controller" --seeds 32 --first "$runs/$controller-first" \
+    --training-locations 28 --sequences 12000 --learning-rate 3e-4 --rise 0.05 --hold 0.3 --fall 1
+  try "copy-$controller" "10 20 30 50 80 120" 128 20
+  try "copy-$controller" "200 500 1000" 1024 5
+  try "copy-$controller" 2000 2048 1
+  try "copy-$controller" 5000 5120 1
+  try "copy-$controller" 10000 10240 1
+done
+
+# The LSTM without a memory, for comparison, and the paper's own recipe.
+run copy-baseline --model baseline --sequences 200000 --batch-size 32 --evaluate-every 1600 \
+  --average 0.995 --hold 0.5 --fall 1
+run paper --controller lstm --seeds 4 --sequences 30000 --batch-size 1 --optimizer rmsprop \
+  --learning-rate 1e-4 --rise 0 --hold 0.999 --fall 1 --clip-norm 1e9 --clip-component 10 --average 0
