@@ -5,6 +5,10 @@ to each location: non-negative, sum 1.  All functions are pure; they return new 
 and take any number of leading batch dimensions.  Where a weighting comes from is the
 business of `ntm.addressing`.
 
+Erase and add work on ``memory.mT``, which changes no number and no shape: what they
+give is laid out by columns, N numbers side by side instead of W, which is what a
+processor is fast at.
+
 Several heads may share one memory: give the weightings a heads dimension, ``(…, H,
 N)``, and the vectors likewise, ``(…, H, W)``.
 """
@@ -64,9 +68,9 @@ def erase(memory: Tensor, weighting: Tensor, erase_vector: Tensor) -> Tensor:
     Chapter: *Writing*.
     """
     if not _check_write(memory, weighting, erase_vector=erase_vector):
-        return memory * (1 - _outer(weighting, erase_vector))
+        return (memory.mT * (1 - _outer(erase_vector, weighting))).mT
     for w, e in zip(weighting.unbind(-2), erase_vector.unbind(-2), strict=True):
-        memory = memory * (1 - _outer(w, e))
+        memory = (memory.mT * (1 - _outer(e, w))).mT
     return memory
 
 
@@ -91,8 +95,8 @@ def add(memory: Tensor, weighting: Tensor, add_vector: Tensor) -> Tensor:
     Chapter: *Writing*.
     """
     if not _check_write(memory, weighting, add_vector=add_vector):
-        return memory + _outer(weighting, add_vector)
-    return memory + weighting.mT @ add_vector
+        return (memory.mT + _outer(add_vector, weighting)).mT
+    return (memory.mT + add_vector.mT @ weighting).mT
 
 
 def write(
@@ -122,8 +126,8 @@ def write(
     return add(erase(memory, weighting, erase_vector), weighting, add_vector)
 
 
-def _outer(weighting: Tensor, vector: Tensor) -> Tensor:
-    return weighting.unsqueeze(-1) * vector.unsqueeze(-2)
+def _outer(vector: Tensor, weighting: Tensor) -> Tensor:
+    return vector.unsqueeze(-1) * weighting.unsqueeze(-2)
 
 
 def _check_weighting(memory: Tensor, weighting: Tensor) -> bool:
