@@ -73,9 +73,9 @@ def cosine_similarity(key: Tensor, memory: Tensor) -> Tensor:
     has_heads = require_heads("key", key, memory, size=memory.shape[-1])
     keys = key if has_heads else key.unsqueeze(-2)
     dot = keys @ memory.mT
-    key_length = keys.square().sum(dim=-1).clamp_min(SHORTEST**2).rsqrt()
-    row_length = memory.mT.square().sum(dim=-2).clamp_min(SHORTEST**2).rsqrt()
-    similarity: Tensor = dot * key_length.unsqueeze(-1) * row_length.unsqueeze(-2)
+    key_length = torch.linalg.vector_norm(keys, dim=-1).clamp_min(SHORTEST)
+    row_length = torch.linalg.vector_norm(memory, dim=-1).clamp_min(SHORTEST)
+    similarity: Tensor = dot / (key_length.unsqueeze(-1) * row_length.unsqueeze(-2))
     return similarity if has_heads else similarity.squeeze(-2)
 
 
