@@ -1,5 +1,5 @@
 # `make book` and `make test` are all that a newcomer needs; .venv is made on the way.
-.PHONY: help book test lab train refresh clean FORCE
+.PHONY: help book test lab train bench refresh clean FORCE
 
 NOTEBOOK ?= $(wildcard book/*.ipynb)
 # The pages show functions and tests from their source files, so these are inputs too;
@@ -23,6 +23,10 @@ lab: ## open the notebooks in JupyterLab
 train: ## train eight machines to copy, into runs/copy (minutes); see python -m ntm --help
 	@.ci/install test
 	@.venv/bin/python -m ntm train copy --seeds 8 --out runs/copy
+
+bench: ## measure how fast training is on this computer (minutes); see python -m ntm bench --help
+	@.ci/install test
+	@.venv/bin/python -m ntm bench
 
 refresh: ## run the notebooks again and store their outputs (one: NOTEBOOK=book/shift.ipynb)
 	@.ci/install test

@@ -1,4 +1,4 @@
-"""The command line: ``python -m ntm`` train, resume, evaluate, choose and show.
+"""The command line: ``python -m ntm`` train, evaluate, bench and others.
 
 A result goes to standard output, everything else to standard error.  What cannot be
 done is said in one line; the exit code is then 1, or 2 for a wrong command.
@@ -117,6 +117,12 @@ def _parser() -> argparse.ArgumentParser:
         help="try no further a seed with a larger share of its bits wrong",
     )
     _add_device(choose)
+
+    measure = commands.add_parser("bench", help="measure how fast training is")
+    measure.set_defaults(act=_bench)
+    measure.add_argument("--json", action="store_true", help="print one JSON object")
+    measure.add_argument("--quick", action="store_true", help="a few small rows only")
+    _add_device(measure)
 
     show = commands.add_parser("show", help="draw the curves, and one sequence")
     show.set_defaults(act=_show)
@@ -277,6 +283,15 @@ def _choose(options: argparse.Namespace) -> int:
         wrong = ", ".join(f"{r.wrong_bits} at {r.length}" for r in results)
         print(f"seed {seed}: wrong bits {wrong}")
     print(f"{run.folder}: seed {folders.load(run.folder).card['seed']} is kept")
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from ntm.bench import bench
+
+    if options.threads is None:
+        options.threads = 1
+    bench(_prepare(options), options.quick, options.json)
     return 0
 
 

@@ -143,8 +143,11 @@ class NTM(nn.Module):
         first = torch.zeros_like(self.initial_row[:1]).expand(locations)
         first = torch.cat([first[:1] + 1, first[1:]])
         start = first.expand(batch_size, self.num_heads, locations)
+        # Laid out by columns, and so will all later ones be: sums over the width of all
+        # locations then run side by side.
+        columns = self.initial_row.unsqueeze(-1).repeat(batch_size, 1, locations)
         return State(
-            memory=self.initial_row.expand(batch_size, locations, -1),
+            memory=columns.mT,
             weightings=Weightings(write=start, read=start),
             reads=self.initial_reads.expand(batch_size, -1, -1),
             controller=self.controller.initial_state(batch_size),

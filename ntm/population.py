@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils import _pytree as pytree
 
+from ntm.unrolled import Steps, laid_out, unroll
+
 
 class _Method(nn.Module):
     """Makes any method of a model callable with other parameters."""
@@ -30,17 +32,15 @@ class Population:
 
     Args:
         model: gives the structure; its own parameters are never used.
-        compiled: whether a step runs through ``torch.compile``.
+        compiled: whether steps run through the compiler, as `ntm.unrolled` does it.
     """
 
     def __init__(self, model: nn.Module, compiled: bool = True):
         self._method = _Method(model)
+        self.compiled = compiled
         self.shapes = {n: p.shape for n, p in model.named_parameters()}
         self.size = sum(shape.numel() for shape in self.shapes.values())
-        step = vmap(self._step)
-        self._advance = (
-            torch.compile(step, fullgraph=True, dynamic=False) if compiled else step
-        )
+        self._known: dict[Any, Steps] = {}
 
     def stack(self, models: Sequence[nn.Module]) -> Tensor:
         """Return the parameters of these models, ``(seeds, P)``."""
@@ -74,24 +74,25 @@ class Population:
         def begin(mine: dict[str, Tensor]) -> Any:
             return self._call(mine, "initial_state", batch_size, *settings.values())
 
-        # Laid out and differentiable as later states are: one graph fits all steps.
-        state = pytree.tree_map(_like_later_steps, vmap(begin)(named))
+        state = pytree.tree_map(laid_out, vmap(begin)(named))
+        if self.compiled:
+            inputs = inputs.contiguous()
+            return unroll(self._steps(named, inputs[0], state), named, inputs, state)
+        step = vmap(lambda mine, x, state: self._call(mine, "step", x, state))
         outputs = []
         for x in inputs.unbind(0):
-            y, state = self._advance(named, x, state)
+            y, state = step(named, x, state)
             outputs.append(y)
         return torch.stack(outputs)
-
-    def _step(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Any:
-        return self._call(named, "step", inputs, state)
 
     def _call(self, named: dict[str, Tensor], name: str, *arguments: Any) -> Any:
         prefixed = {f"model.{n}": p for n, p in named.items()}
         return functional_call(self._method, prefixed, (name, *arguments))
 
-
-def _like_later_steps(tensor: Tensor) -> Tensor:
-    tensor = tensor.contiguous()
-    if torch.is_grad_enabled() and not tensor.requires_grad:
-        tensor.requires_grad_()
-    return tensor
+    def _steps(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Steps:
+        """Return the compiled step for such tensors, which is made only once."""
+        tensors = pytree.tree_leaves((named, inputs, state))
+        alike = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
+        if alike not in self._known:
+            self._known[alike] = Steps(self._method, named, inputs, state)
+        return self._known[alike]

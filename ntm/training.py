@@ -104,14 +104,7 @@ class Training:
         """Learn from one batch for each seed."""
         batch = self.draw()
         parameters = self.parameters.requires_grad_()
-        few = self.settings.training_locations
-        memory_size = {"memory_locations": few} if few else {}
-        logits = self.population(parameters, batch.inputs, **memory_size)
-        bits = cost_in_bits(logits, batch)
-        # The mean over the bits of the answer, so that no length outweighs another.
-        asked = batch.mask.sum(dim=0) * self.task.output_size
-        loss = (bits / asked).mean(dim=-1)
-        (gradient,) = torch.autograd.grad(loss.sum(), parameters)
+        gradient = self.gradient(parameters, batch)
         self.parameters = parameters.detach()
         change, memory = optimizers.OPTIMIZERS[self.settings.optimizer](
             limit(gradient, self.settings),
@@ -130,6 +123,18 @@ class Training:
             name: torch.where(moves, new, self.memory[name]) if new.dim() else new
             for name, new in memory.items()
         }
+
+    def gradient(self, parameters: Tensor, batch: Batch) -> Tensor:
+        """Return each seed's gradient of its mean cost, ``(seeds, P)``."""
+        few = self.settings.training_locations
+        memory_size = {"memory_locations": few} if few else {}
+        logits = self.population(parameters, batch.inputs, **memory_size)
+        bits = cost_in_bits(logits, batch)
+        # The mean over the bits of the answer, so that no length outweighs another.
+        asked = batch.mask.sum(dim=0) * self.task.output_size
+        loss = (bits / asked).mean(dim=-1)
+        (gradient,) = torch.autograd.grad(loss.sum(), parameters)
+        return gradient
 
     def draw(self) -> Batch:
         """Return the next batch of every seed: ``(time, seeds, batch, channels)``."""

@@ -10,7 +10,7 @@ from machines import MODELS, SIZE, sequence
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from ntm import optimizers
+from ntm import optimizers, unrolled
 from ntm.population import Population
 from ntm.settings import Settings
 from ntm.tasks import cost_in_bits
@@ -64,13 +64,45 @@ def test_compiled_a_population_gives_the_same_numbers_and_gradients() -> None:
         assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
-def test_one_compiled_step_serves_the_whole_sequence() -> None:
-    torch._dynamo.utils.counters.clear()
+def test_one_compiled_step_serves_sequences_of_all_lengths(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled, compile_one = [], unrolled._compiled
+    monkeypatch.setattr(
+        unrolled, "_compiled", lambda *a: compiled.append(a) or compile_one(*a)
+    )
     population = Population(MODELS["lstm"]())
     parameters = population.stack([MODELS["lstm"]()]).requires_grad_()
     for time in (6, 9):
         population(parameters, sequence(time).unsqueeze(1)).sum().backward()
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    assert len(compiled) == 2  # the step, and the way back through it
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
+def test_what_is_compiled_is_the_plain_loop_for_every_model(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the compiler itself, which the test above takes along."""
+    monkeypatch.setattr(unrolled, "_compiled", lambda function, _: function)
+    models = [make() for _ in range(2)]
+    inputs = torch.stack([sequence() for _ in models], dim=1).transpose(0, 2)
+    results = []
+    for compiled in (False, True):
+        population = Population(models[0], compiled)
+        parameters = population.stack(models).requires_grad_()
+        outputs = population(parameters, inputs.transpose(0, 2))
+        loss = outputs.square().cumsum(dim=0).sum()
+        results.append((outputs, *torch.autograd.grad(loss, parameters)))
+    for ours, theirs in zip(*results, strict=True):
+        assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_a_parameter_outside_the_linear_layers_is_refused() -> None:
+    model = MODELS["lstm"]()
+    model.loudness = nn.Parameter(torch.ones(1))
+    population = Population(model)
+    with pytest.raises(ValueError, match=r"^loudness: got a parameter of its own, nee"):
+        population(population.stack([model]), sequence().unsqueeze(1))
 
 
 def test_parameters_keep_their_names_in_a_row() -> None:

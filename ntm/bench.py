@@ -1,0 +1,347 @@
+"""How fast training is, beside the matrix products that it cannot do without.
+
+Everything in a table is measured in one run, machine and floor in turns, because the
+same computer is not equally fast at all times.  On one thread of the CPU the seconds
+are those that the processor spent on this program, so that others do not count.
+"""
+
+import gc
+import importlib.util
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from itertools import accumulate
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from ntm.runs import device_name
+from ntm.settings import Settings
+from ntm.tasks import Batch, Copy, cost_in_bits
+from ntm.training import Training
+
+LENGTH = 20
+WIDTH, SIZE, CHANNELS, BITS = 20, 100, 9, 8
+TEXTBOOK = Path(__file__).parent.parent / "tests" / "textbook.py"
+"""The plain transcription of the equations, which only a checkout has."""
+
+
+def floor(
+    seeds: int,
+    batch: int,
+    device: torch.device,
+    steps: int = 2 * LENGTH + 1,
+    n: int = 128,
+) -> Callable[[], None]:
+    """Return a function that does one update's matrix products and nothing else.
+
+    For each step the products of the controller's gates, the heads and the output, one
+    a seed; and for each sequence the key with the memory, twice, and the weighting with
+    the memory.  Forward one product each, backward two: by what went in, and by the
+    weights or the memory.  They are called one by one, as large as a step makes them,
+    without autograd, and their results are thrown away.
+
+    The add is an outer product and left out, though our machine does it as a product.
+    Nor is this the least time possible: to gather the gradients of the weights over
+    all steps, as the compiled machine does, is faster.
+    """
+
+    def r(*shape: int) -> Tensor:
+        return torch.randn(*shape, device=device)
+
+    sizes = ((CHANNELS + WIDTH + SIZE, 4 * SIZE), (SIZE, 4 * WIDTH + 12))
+    layers = [
+        (r(seeds, batch, i), r(seeds, o, i), r(seeds, batch, o))
+        for i, o in (*sizes, (SIZE + WIDTH, BITS))
+    ]
+    memory, key, weighting = (
+        r(seeds * batch, *shape) for shape in ((n, WIDTH), (1, WIDTH), (1, n))
+    )
+    if seeds == 1:
+        layers = [tuple(t[0] for t in layer) for layer in layers]  # type: ignore[misc]
+
+    def work() -> None:
+        for _ in range(steps):
+            for x, weight, _g in layers:
+                x @ weight.mT
+            for _head in range(2):
+                key @ memory.mT
+            weighting @ memory
+        for _ in range(steps):
+            for x, weight, g in layers:
+                g @ weight
+                g.mT @ x
+            for _head in range(2):
+                weighting @ memory
+                weighting.mT @ key
+            key @ memory.mT
+            weighting.mT @ key
+
+    return work
+
+
+def training(
+    seeds: int,
+    batch: int,
+    device: torch.device,
+    compiled: bool = True,
+    length: int = LENGTH,
+    locations: int = 128,
+) -> Training:
+    """Return a training of copy, all sequences of this length."""
+    settings = Settings(
+        seeds=tuple(range(seeds)),
+        batch_size=batch,
+        evaluate_every=batch,
+        sequences=10**9,
+        memory_locations=locations,
+    )
+    made = Training(settings, device, compiled)
+    made.task = Copy(shortest=length, longest=length)
+    return made
+
+
+def textbook_update(
+    module: ModuleType, batch: int, length: int = LENGTH
+) -> Callable[[], None]:
+    """Return an update of the textbook's machine, with PyTorch's own Adam."""
+    ours = training(1, batch, torch.device("cpu"), compiled=False, length=length)
+    model = ours.settings.make_model(0)
+    named = dict(model.named_parameters())
+    learner = torch.optim.Adam(named.values(), lr=1e-3)
+
+    def update() -> None:
+        drawn = ours.draw()
+        state = module.initial_state(named, batch, 128)
+        outputs: list[Tensor] = []
+        for x in drawn.inputs[:, 0]:
+            y, state = module.step(named, x, state)
+            outputs.append(y)
+        bits = cost_in_bits(torch.stack(outputs).unsqueeze(1), drawn)
+        learner.zero_grad()
+        (bits.mean() / (length * BITS)).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        learner.step()
+
+    return update
+
+
+def _textbook() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("textbook", TEXTBOOK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _clock(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif torch.get_num_threads() == 1:
+        return time.process_time()
+    return time.perf_counter()
+
+
+def seconds(
+    works: list[Callable[[], None]], device: torch.device, least: float
+) -> list[float]:
+    """Return the least seconds that one call of each takes, measured in turns.
+
+    Each is called once to get ready, then for at least so many seconds, in turns.
+    """
+    for work in works:
+        work()
+    best = [float("inf")] * len(works)
+    spent, rounds = 0.0, 0
+    while spent < least * len(works) or rounds < 2:
+        for k, work in enumerate(works):
+            began = _clock(device)
+            work()
+            took = _clock(device) - began
+            best[k] = min(best[k], took)
+            spent += took
+        rounds += 1
+    return best
+
+
+def peak(work: Callable[[], None], device: torch.device) -> int:
+    """Return the most bytes of tensors in use during a call.
+
+    On a GPU with all that was there before; on the CPU what is allocated on top of it,
+    by PyTorch's own count of each allocation.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        return int(torch.cuda.max_memory_allocated(device))
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
+        work()
+    events = watched.profiler.kineto_results.events()
+    changes = [e for e in events if e.name() == "[memory]"]
+    changes.sort(key=lambda event: event.start_ns())
+    return int(max(accumulate((event.nbytes() for event in changes), initial=0)))
+
+
+def lowered(made: Training) -> Training:
+    """Let a training compute forward and backward in bfloat16; the update stays."""
+    plain = made.population
+
+    def population(parameters: Tensor, inputs: Tensor, **settings: int) -> Tensor:
+        kind = torch.bfloat16
+        return plain(parameters.to(kind), inputs.to(kind), **settings).float()
+
+    made.population = population  # type: ignore[assignment]
+    return made
+
+
+def replayed(made: Training) -> Training:
+    """Let a training replay forward and backward as one CUDA graph."""
+    batch, parameters = made.draw(), made.parameters.clone()
+    plain, side = made.gradient, torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(side):
+        plain(parameters, batch)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = plain(parameters, batch)
+
+    def gradient(now: Tensor, drawn: Batch) -> Tensor:
+        parameters.copy_(now.detach())
+        for old, new in zip(batch, drawn, strict=True):
+            old.copy_(new)
+        graph.replay()
+        return found
+
+    made.gradient = gradient  # type: ignore[method-assign, assignment]
+    return made
+
+
+class Row(NamedTuple):
+    """One line of the table; the names are those of the JSON."""
+
+    variant: str
+    device: str
+    threads: int
+    batch: int
+    seeds: int
+    sequences_per_second: float
+    floor_sequences_per_second: float
+    peak_bytes: int
+
+
+def measured(
+    variant: str, seeds: int, batch: int, device: torch.device, least: float
+) -> Row:
+    """Return one line: an update of this variant, in turns with its floor."""
+    work: Callable[[], None]
+    if variant == "textbook":
+        work = textbook_update(_textbook(), batch)
+    else:
+        made = training(seeds, batch, device, compiled=variant != "eager")
+        if "bfloat16" in variant:
+            made = lowered(made)
+        if "graph" in variant:
+            made = replayed(made)
+        work = made.update
+    ours, least_of_all = seconds([work, floor(seeds, batch, device)], device, least)
+    return Row(
+        variant,
+        device.type,
+        torch.get_num_threads(),
+        batch,
+        seeds,
+        seeds * batch / ours,
+        seeds * batch / least_of_all,
+        peak(work, device),
+    )
+
+
+def cases(device: torch.device, quick: bool) -> list[tuple[str, int, int]]:
+    """Return what is measured: variant, seeds, batch."""
+    if quick:
+        return [("eager", 1, 1), ("eager", 8, 1)]
+    alone = ["eager", "compiled"]
+    if device.type == "cuda":
+        alone += ["CUDA graph", "CUDA graph, bfloat16"]
+    elif TEXTBOOK.exists():
+        alone.insert(0, "textbook")
+    else:
+        print("ntm: textbook: skipped, it comes with a checkout only", file=sys.stderr)
+    batches = (1, 16, 64)
+    found = [(variant, 1, batch) for variant in alone for batch in batches]
+    found += [("many seeds", 8, 8)]
+    return found + [("many seeds", s, b) for s in (8, 32) for b in batches]
+
+
+def growth(device: torch.device, quick: bool, least: float) -> dict[str, Any]:
+    """Return how time grows with length, locations and seeds, batch 16.
+
+    For each size the seconds of an update, and its ratio to the first size's divided by
+    the ratio of the sizes: at most 1 when time grows no faster than the size.
+    """
+    sizes = {
+        "length": (1, 2) if quick else (20, 50, 100, 200, 500, 1000),
+        "locations": (16, 32) if quick else (128, 512, 1024, 4096),
+        "seeds": (1, 2) if quick else (1, 8, 32, 128),
+    }
+    found: dict[str, Any] = {}
+    for name, values in sizes.items():
+        rows: list[dict[str, float]] = []
+        for value in values:
+            given: dict[str, Any] = {"seeds": 1, "length": LENGTH} | {name: value}
+            if quick:
+                given["length"] = min(given["length"], 2)
+            made = training(batch=16, device=device, compiled=not quick, **given)
+            (took,) = seconds([made.update], device, least)
+            first = rows[0] if rows else {"size": value, "seconds": took}
+            relative = took / first["seconds"] / (value / first["size"])
+            rows.append({"size": value, "seconds": took, "relative": relative})
+        found[name] = rows
+    return found
+
+
+def bench(device: torch.device, quick: bool = False, as_json: bool = False) -> None:
+    """Measure, and print a table or one JSON object with the same numbers."""
+    least = 0.1 if quick else 1.5
+    rows = []
+    if not as_json:
+        print(f"{'variant':22}{'seeds':>6}{'batch':>6}{'sequences/s':>13}", end="")
+        print(f"{'floor':>10}{'ratio':>7}{'peak MB':>9}")
+    for case in cases(device, quick):
+        row = measured(*case, device, least)
+        rows.append(row)
+        gc.collect()
+        if not as_json:
+            rate, limit = row.sequences_per_second, row.floor_sequences_per_second
+            print(
+                f"{row.variant:22}{row.seeds:>6}{row.batch:>6}{rate:>13.1f}"
+                f"{limit:>10.1f}{rate / limit:>7.2f}{row.peak_bytes / 1e6:>9.1f}",
+                flush=True,
+            )
+    grown = growth(device, quick, least / 3)
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "rows": [row._asdict() for row in rows],
+                    "growth": grown,
+                    "versions": {"python": platform.python_version()}
+                    | {"torch": torch.__version__},
+                    "device_name": device_name(device),
+                }
+            )
+        )
+        return
+    for name, sizes in grown.items():
+        print(f"\n{name:>10}{'seconds':>12}{'relative':>10}  (at most 1: linear)")
+        for size in sizes:
+            print(
+                f"{size['size']:>10}{size['seconds']:>12.4f}{size['relative']:>10.2f}"
+            )

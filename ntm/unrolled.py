@@ -1,0 +1,227 @@
+"""Whole sequences of many seeds, compiled: the step, and the way back through it.
+
+PyTorch's automatic way back keeps all that a step has computed, makes the gradient of
+every weight anew in every step, and asks at every call whether the compiled code still
+fits.  Here a step keeps its state and what went into and came out of each linear layer;
+the rest is computed again on the way back.  The gradient of a weight waits until the
+sequence is done and then is one product over all steps.
+
+`ntm.population.Population` without compilation is the plain form of the same, and what
+this is tested against.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch._inductor
+from torch import Tensor, nn
+from torch.func import functional_call, vjp, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import _pytree as pytree
+
+Function = Callable[..., tuple[Tensor, ...]]
+
+OPTIONS = {
+    # What is computed once a location is kept, not made again for each number in it.
+    "realize_opcount_threshold": 5,
+    "realize_reads_threshold": 3,
+}
+
+
+class Steps:
+    """The step of a model for many seeds and its gradient, compiled for one shape.
+
+    Args:
+        call: a module that is called with the name of a method of its ``model``.
+        named: the parameters, each ``(seeds, *shape)``.  Those whose names begin with
+            ``initial``, or with a module's name and then ``initial``, count only before
+            the first step; all others belong to layers ``nn.Linear``.
+        inputs: of one step, ``(seeds, batch, input_size)``.
+        state: that before the first step.
+
+    Raises:
+        ValueError: a parameter that is neither.
+    """
+
+    def __init__(
+        self, call: nn.Module, named: dict[str, Tensor], inputs: Tensor, state: Any
+    ):
+        self._call = call
+        self._modules = {
+            name.removeprefix("model."): module
+            for name, module in call.named_modules()
+            if isinstance(module, nn.Linear)
+        }
+        self.layers = list(self._modules)
+        self.names = [n for n in named if n.rpartition(".")[0] in self._modules]
+        for name in named.keys() - set(self.names):
+            if not name.rpartition(".")[2].startswith("initial"):
+                raise ValueError(
+                    f"{name}: got a parameter of its own, needs a linear layer's"
+                )
+        leaves, self._structure = pytree.tree_flatten(state)
+        self.carried = len(leaves)
+        values = [named[name] for name in self.names]
+        with torch.no_grad():
+            tensors = [t.detach() for t in (*values, inputs, *leaves)]
+            outputs, after, _, results = self.split(vmap(self._ahead)(*tensors))
+            self.ahead = _compiled(vmap(self._ahead), tensors)
+            tensors += [*results, outputs, *after]
+            gradients = vmap(self._back)(*tensors)[len(self.layers) :]
+            for made in (after, gradients):
+                assert [*map(_layout, made)] == [*map(_layout, leaves)]
+            self.back = _compiled(vmap(self._back), tensors)
+
+    def split(self, made: Sequence[Tensor]) -> tuple[Tensor, Any, Any, Any]:
+        """Return what ``ahead`` gives in its parts.
+
+        outputs · the next state · what went into each layer · what came out of it
+        """
+        a, b = 1 + self.carried, 1 + self.carried + len(self.layers)
+        return made[0], made[1:a], made[a:b], made[b:]
+
+    def _ahead(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Parameters, inputs and state → the parts that `split` names."""
+        seen, results = [], []
+
+        def note(layer: nn.Module, arguments: tuple[Tensor], result: Tensor) -> None:
+            seen.append(arguments[0])
+            results.append(result)
+
+        with self._watched(note):
+            made = self._step(*tensors)
+        return (*made, *seen, *results)
+
+    def _back(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Parameters, inputs, state, results, gradients of what `_step` gives.
+
+        → the gradients of the results and of the state
+        """
+        a = len(self.names) + 1
+        b, c = a + self.carried, a + self.carried + len(self.layers)
+
+        def again(state: tuple[Tensor, ...], results: tuple[Tensor, ...]) -> Any:
+            known = iter(results)
+
+            def recall(layer: nn.Module, arguments: tuple[Tensor], _: Tensor) -> Any:
+                known_result = arguments[0], layer.weight, next(known)
+                return _Known.apply(*known_result)  # type: ignore[no-untyped-call]
+
+            with self._watched(recall):
+                return self._step(*tensors[:a], *state)
+
+        _made, pull = vjp(again, tensors[a:b], tensors[b:c])[:2]
+        state, results = pull(tensors[c:])
+        return (*results, *map(laid_out, state))
+
+    def _step(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        n = len(self.names)
+        named = dict(
+            zip((f"model.{name}" for name in self.names), tensors, strict=False)
+        )
+        state = pytree.tree_unflatten(tensors[n + 1 :], self._structure)
+        outputs, state = functional_call(self._call, named, ("step", tensors[n], state))
+        return (outputs, *map(laid_out, pytree.tree_leaves(state)))
+
+    @contextmanager
+    def _watched(self, hook: Callable[..., Any]) -> Iterator[None]:
+        hooks = [m.register_forward_hook(hook) for m in self._modules.values()]
+        try:
+            yield
+        finally:
+            for handle in hooks:
+                handle.remove()
+
+
+def unroll(
+    steps: Steps, named: dict[str, Tensor], inputs: Tensor, state: Any
+) -> Tensor:
+    """Return the outputs of whole sequences: ``(time, seeds, batch, output_size)``.
+
+    Differentiable once, by the parameters and the state, not by the inputs.
+    """
+    values = [named[name] for name in steps.names]
+    leaves = pytree.tree_leaves(state)
+    outputs: Tensor = _Sequence.apply(  # type: ignore[no-untyped-call]
+        steps, torch.is_grad_enabled(), inputs, *values, *leaves
+    )
+    return outputs
+
+
+def laid_out(tensor: Tensor) -> Tensor:
+    """Return the same numbers, all rows or all columns of them side by side."""
+    return (
+        tensor
+        if tensor.dim() > 1 and tensor.mT.is_contiguous()
+        else tensor.contiguous()
+    )
+
+
+class _Sequence(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, steps: Steps, keeps: bool, inputs: Tensor, *tensors: Tensor
+    ) -> Tensor:
+        n = len(steps.names)
+        values, state = tensors[:n], tensors[n:]
+        outputs, kept = [], []
+        for x in inputs.unbind(0):
+            before = state
+            y, state, seen, results = steps.split(steps.ahead(*values, x, *before))
+            outputs.append(y)
+            if keeps:
+                kept.append((x, before, seen, results))
+        ctx.steps, ctx.values, ctx.kept, ctx.last = steps, values, kept, state
+        return torch.stack(outputs)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        steps, n = ctx.steps, len(ctx.steps.layers)
+        state = [torch.zeros_like(t) for t in ctx.last]
+        pairs = []
+        for g in reversed(gradient.contiguous().unbind(0)):
+            x, before, seen, results = ctx.kept.pop()
+            made = steps.back(*ctx.values, x, *before, *results, g, *state)
+            pairs.append((made[:n], seen))
+            state = made[n:]
+        found = {}
+        for k, layer in enumerate(steps.layers):
+            told = torch.cat([results[k] for results, _ in pairs], dim=1)
+            seen = torch.cat([seen[k] for _, seen in pairs], dim=1)
+            found[f"{layer}.weight"] = told.mT @ seen
+            found[f"{layer}.bias"] = told.sum(dim=1)
+        return None, None, None, *(found[name] for name in steps.names), *state
+
+
+class _Known(torch.autograd.Function):
+    """A linear layer whose result is known: only the way back is left to compute."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(inputs: Tensor, weight: Tensor, result: Tensor) -> Tensor:
+        return result.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        (weight,) = ctx.saved_tensors
+        return gradient @ weight, None, gradient
+
+
+def _layout(tensor: Tensor) -> list[tuple[int, int]]:
+    pairs = zip(tensor.shape, tensor.stride(), strict=True)
+    return [(size, stride if size > 1 else 0) for size, stride in pairs]
+
+
+def _compiled(function: Function, tensors: list[Tensor]) -> Function:
+    # Not ``torch.compile``: its checks at each call take longer than a small step.
+    graph = make_fx(lambda *arguments: function(*arguments))(*tensors)
+    compiled: Function = torch._inductor.compile(graph, [*tensors], options=OPTIONS)
+    return compiled

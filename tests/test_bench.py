@@ -1,0 +1,103 @@
+"""The bench: what its floor is, and what it prints.  How fast anything is tests nothing."""
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from test_cli import refused
+from torch.utils.flop_counter import FlopCounterMode
+
+from ntm import bench
+from ntm.cli import main
+
+CPU = torch.device("cpu")
+
+
+def flops(work: Any) -> int:
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize(("seeds", "batch"), [(1, 1), (1, 3), (2, 2)])
+def test_the_floor_does_the_products_of_the_machine(seeds: int, batch: int) -> None:
+    """Those by hand, and those that the counter finds in an update."""
+    weights = 129 * 400 + 100 * 92 + 120 * 8
+    each = 3 * 2 * 41 * seeds * batch * (weights + 3 * 128 * 20)
+    assert flops(bench.floor(seeds, batch, CPU)) == each
+    machine = bench.training(seeds, batch, CPU, compiled=False)
+    # The machine adds to the memory by a product too; the floor does without.
+    adding = 3 * 2 * 41 * seeds * batch * 128 * 20
+    assert flops(machine.update) == each + adding
+
+
+def test_the_bench_prints_one_object_of_this_form(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["bench", "--quick", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"rows", "growth", "versions", "device_name"}
+    assert found["rows"]
+    for row in found["rows"]:
+        assert row.keys() == set(bench.Row._fields)
+        assert row["device"] == "cpu"
+        assert row["threads"] == 1
+        rates = row["sequences_per_second"], row["floor_sequences_per_second"]
+        assert min(rates) > 0
+        assert row["peak_bytes"] > 128 * 20 * 4
+    for sizes in found["growth"].values():
+        assert sizes[0]["relative"] == 1
+        assert all(size["seconds"] > 0 for size in sizes)
+
+
+def test_the_table_has_a_line_for_each_case(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--quick"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].split()[:3] == ["variant", "seeds", "batch"]
+    cases = bench.cases(CPU, quick=True)
+    for line, (variant, seeds, batch) in zip(said[1:], cases, strict=False):
+        assert line.startswith(variant)
+        assert line.split()[-6:-4] == [str(seeds), str(batch)]
+
+
+def test_the_textbook_learns_with_the_same_sequences() -> None:
+    update = bench.textbook_update(bench._textbook(), 1, length=1)
+    update()
+
+
+def test_without_a_checkout_the_textbook_is_left_out_and_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    assert "textbook" in {variant for variant, _, _ in bench.cases(CPU, quick=False)}
+    monkeypatch.setattr(bench, "TEXTBOOK", tmp_path / "textbook.py")
+    assert "textbook" not in {
+        variant for variant, _, _ in bench.cases(CPU, quick=False)
+    }
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_peak_counts_what_is_in_use_at_once() -> None:
+    def work() -> None:
+        for _ in range(3):
+            torch.zeros(1000)
+        torch.zeros(1000) + torch.zeros(1000)
+
+    assert 12_000 <= bench.peak(work, CPU) < 14_000
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a computer without a GPU")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["bench"],
+        ["train", "copy", "--out", "x"],
+        ["resume", "x"],
+        ["evaluate", "copy-lstm"],
+    ],
+)
+def test_a_device_that_is_not_there_is_said_in_one_line(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, 2, *command, "--device", "cuda")
+    assert said == "ntm: device: there is no cuda here\n"
