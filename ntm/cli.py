@@ -137,7 +137,7 @@ def _add_compiled(parser: argparse.ArgumentParser) -> None:
         "--eager",
         dest="compiled",
         action="store_false",
-        help="without torch.compile: slower, but at once",
+        help="without the compiler: slower, but at once",
     )
 
 

@@ -32,7 +32,7 @@ class Population:
 
     Args:
         model: gives the structure; its own parameters are never used.
-        compiled: whether steps run through the compiler, as `ntm.unrolled` does it.
+        compiled: whether steps run through the compiler, as in `ntm.unrolled`.
     """
 
     def __init__(self, model: nn.Module, compiled: bool = True):

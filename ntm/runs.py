@@ -36,7 +36,7 @@ class Run:
         folder: where it is kept.
         settings: all choices there are.
         device: where the arithmetic is done.
-        compiled: whether a step runs through ``torch.compile``.
+        compiled: whether steps run through the compiler.
         worker: which of several processes this is; all of them do the same with the
             run, each trains its share of the seeds, and the first writes.
 
@@ -76,7 +76,7 @@ class Run:
             folder: where it is kept.
             settings: all choices there are.
             device: where the arithmetic is done.
-            compiled: whether a step runs through ``torch.compile``.
+            compiled: whether steps run through the compiler.
             first: a finished run of the same seeds; the new one begins with the
                 machines and the streams of sequences with which that one ended.
             worker: which of several processes this is.

@@ -57,7 +57,7 @@ class Training:
     Args:
         settings: all choices there are.
         device: where the arithmetic is done.
-        compiled: whether a step runs through ``torch.compile``.
+        compiled: whether steps run through the compiler.
 
     Chapter: *Training*.
     """
