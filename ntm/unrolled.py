@@ -63,16 +63,35 @@ class Steps:
                 )
         leaves, self._structure = pytree.tree_flatten(state)
         self.carried = len(leaves)
+        self._by_columns = [not leaf.is_contiguous() for leaf in leaves]
         values = [named[name] for name in self.names]
         with torch.no_grad():
             tensors = [t.detach() for t in (*values, inputs, *leaves)]
-            outputs, after, _, results = self.split(vmap(self._ahead)(*tensors))
-            self.ahead = _compiled(vmap(self._ahead), tensors)
+            outputs, after, _, results = self.split(self._all_ahead(*tensors))
+            self.ahead = _compiled(self._all_ahead, tensors)
             tensors += [*results, outputs, *after]
-            gradients = vmap(self._back)(*tensors)[len(self.layers) :]
+            gradients = self._all_back(*tensors)[len(self.layers) :]
             for made in (after, gradients):
                 assert [*map(_layout, made)] == [*map(_layout, leaves)]
-            self.back = _compiled(vmap(self._back), tensors)
+            self.back = _compiled(self._all_back, tensors)
+
+    def _all_ahead(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return self._laid_out(vmap(self._ahead)(*tensors), 1)
+
+    def _all_back(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return self._laid_out(vmap(self._back)(*tensors), len(self.layers))
+
+    def _laid_out(self, made: Sequence[Tensor], first: int) -> tuple[Tensor, ...]:
+        """Lay out the state in here as before the first step: one program fits all.
+
+        Not inside ``vmap``, which sees one seed and not how far apart they lie.
+        """
+        last = first + self.carried
+        state = [
+            leaf.mT.contiguous().mT if by_columns else leaf.contiguous()
+            for leaf, by_columns in zip(made[first:last], self._by_columns, strict=True)
+        ]
+        return (*made[:first], *state, *made[last:])
 
     def split(self, made: Sequence[Tensor]) -> tuple[Tensor, Any, Any, Any]:
         """Return what ``ahead`` gives in its parts.
@@ -114,7 +133,7 @@ class Steps:
 
         _made, pull = vjp(again, tensors[a:b], tensors[b:c])[:2]
         state, results = pull(tensors[c:])
-        return (*results, *map(laid_out, state))
+        return (*results, *state)
 
     def _step(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         n = len(self.names)
@@ -123,7 +142,7 @@ class Steps:
         )
         state = pytree.tree_unflatten(tensors[n + 1 :], self._structure)
         outputs, state = functional_call(self._call, named, ("step", tensors[n], state))
-        return (outputs, *map(laid_out, pytree.tree_leaves(state)))
+        return (outputs, *pytree.tree_leaves(state))
 
     @contextmanager
     def _watched(self, hook: Callable[..., Any]) -> Iterator[None]:

@@ -42,5 +42,5 @@ done
 # The LSTM without a memory, for comparison, and the paper's own recipe.
 run copy-baseline --model baseline --sequences 200000 --batch-size 32 --evaluate-every 1600 \
   --average 0.995 --hold 0.5 --fall 1
-run paper --controller lstm --seeds 4 --sequences 30000 --batch-size 1 --optimizer rmsprop \
+run paper --controller lstm --seeds 4 --sequences 20000 --batch-size 1 --optimizer rmsprop \
   --learning-rate 1e-4 --rise 0 --hold 0.999 --fall 1 --clip-norm 1e9 --clip-component 10 --average 0
