@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=1.0,
         metavar="1.0",
-        help="try no further a seed with a larger share of its bits wrong",
+        help="a seed with a larger share of its bits wrong is tried at no longer ones",
     )
     _add_device(choose)
 

@@ -225,7 +225,8 @@ class Run:
             trials: pairs of a length and a number of memory locations, None for the
                 machine's own; easier ones first.
             sequences: how many at each length.
-            give_up: a seed with a larger share of its bits wrong is tried no further.
+            give_up: a seed with a larger share of its bits wrong is not tried at a
+                greater length with no more locations per vector.
 
         Returns:
             All results of all seeds.
@@ -272,6 +273,11 @@ class Run:
             "stopped": [row._asdict() for row in self.training.stopped],
             "results": [result._asdict() for result in results[best]],
         }
+        if (self.folder / folders.CARD).exists():
+            # How it was trained does not change with where it is tried.
+            old = folders.read_json(self.folder / folders.CARD)
+            how = ("device", "threads", "versions", "commit")
+            card |= {name: old[name] for name in how if name in old}
         if (self.folder / FIRST).exists():
             card["first"] = folders.read_json(self.folder / FIRST)
         row = average[self.settings.seeds.index(best)]
@@ -288,18 +294,21 @@ class Run:
     ) -> list[Result]:
         """Return what a seed was tried on before, and now."""
         machine, task, results = self.machine(seed), self.training.task, list(before)
+        failed = [r for r in results if share_wrong(r, task) > give_up]
         for length, locations in trials:
-            if results and share_wrong(results[-1], task) > give_up:
-                break
-            results.append(
-                evaluate(
-                    machine,
-                    task,
-                    length,
-                    sequences=sequences,
-                    memory_locations=locations,
-                )
+            room = locations or self.settings.memory_locations
+            if any(
+                r.length <= length
+                and room * r.length <= (r.memory_locations or 0) * length
+                for r in failed
+            ):
+                continue
+            result = evaluate(
+                machine, task, length, sequences=sequences, memory_locations=locations
             )
+            results.append(result)
+            if share_wrong(result, task) > give_up:
+                failed.append(result)
         return results
 
     def machine(self, seed: int) -> nn.Module:
