@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from ntm import room
+from ntm.bench import peak
 from ntm.cli import main
 from ntm.room import COMPILED, RoomError, needed
 from ntm.runs import CHECKPOINT, Run
@@ -62,7 +63,12 @@ def test_the_compiler_keeps_at_least_the_share_that_is_counted(
 ) -> None:
     """Two heads of a feed-forward machine keep the smallest share of all."""
     settings = tiny.settings(evaluation_sequences=1, controller="feedforward", heads=2)
-    eager, compiled = (kept(settings, how, monkeypatch) for how in (False, True))
+    eager = kept(settings, False, monkeypatch)
+    training = Training(settings, compiled=True)
+    batch, numbers = training.draw(), training.parameters.clone().requires_grad_()
+    work = lambda: training.gradient(numbers, batch)  # noqa: E731
+    work()
+    compiled = peak(work, torch.device("cpu")) / len(settings.seeds)
     assert COMPILED * eager < compiled < eager
     assert needed(settings) < compiled + 24 * parameters(settings)
 
