@@ -164,7 +164,7 @@ def test_a_first_run_that_does_not_fit_is_refused(
 
 def test_a_folder_holds_what_the_design_says(whole: Path) -> None:
     names = {path.name for path in whole.iterdir()}
-    assert names == {WEIGHTS, CARD, CURVE, CHECKPOINT, SETTINGS}
+    assert names == {WEIGHTS, CARD, CURVE, CHECKPOINT, SETTINGS, folders.TRIALS}
     model, settings, card = folders.load(whole)
     assert settings == tiny.settings()
     assert card["parameters"] == sum(p.numel() for p in model.parameters())

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every trained run that the book shows, from nothing, into runs/: hours on a CPU, minutes on a GPU.
+# The experiments with many seeds, from nothing, into runs/: hours on a CPU.
 #   DEVICE=cuda sh book/_tools/experiments.sh
 # A run that is there already is resumed, so the script may be stopped and started again.
 set -eu

@@ -381,7 +381,7 @@ class Trace(LiveFigure):
         picture, axes = figures.panels(len(panels), 7.0, sharex=True)
         titles = ("input", "add vector", "write weighting", "read weighting", "output")
         for ax, name, title in zip(axes, panels, titles, strict=True):
-            values = torch.tensor(recorded[name])
+            values = torch.tensor(recorded[name]).numpy()
             ax.imshow(values.T, cmap="Greys", aspect="auto", interpolation="nearest")
             ax.set(title=title, yticks=[])
             ax.spines[:].set_visible(True)
