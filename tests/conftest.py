@@ -1,5 +1,8 @@
 """What all tests share: one thread, one seed, and hypothesis without a stopwatch."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import hypothesis
 import pytest
 import torch
@@ -13,6 +16,20 @@ hypothesis.settings.load_profile("ntm")
 def _reproducible() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One browser for all pages; only those tests that ask for it need one."""
+    from browser import chromium
+    from pages import require_book
+    from playwright.sync_api import sync_playwright
+
+    require_book()
+    with sync_playwright() as playwright:
+        running = chromium(playwright)
+        yield running
+        running.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

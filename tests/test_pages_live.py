@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import torch
-from browser import READY, Visit, chromium
-from pages import BOOK, CHAPTERS, ROOT, parse, require_book
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from browser import READY, Visit
+from pages import BOOK, CHAPTERS, ROOT, parse
+from playwright.sync_api import Browser, Locator, Page
 from torch import Tensor
 
 from ntm import addressing, memory, pretrained
@@ -28,15 +28,6 @@ STATE = 'script[type="application/vnd.jupyter.widget-state+json"]'
 LIVE_PAGES = [page for page in CHAPTERS if parse(page).select(VIEW)] or ["no-page"]
 KILOBYTES = 60  # of JavaScript on a page, less its theme's and MathJax
 PRECISION = 1e-9
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    require_book()
-    with sync_playwright() as playwright:
-        running = chromium(playwright)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module", params=LIVE_PAGES)
