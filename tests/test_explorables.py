@@ -155,6 +155,14 @@ def test_an_impossible_figure_is_refused_when_it_is_made() -> None:
         explorables.Address("blur")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("kind", [explorables.Memory, explorables.Address])
+def test_a_memory_of_ones_own_has_a_name_for_each_row_and_column(kind: Any) -> None:
+    figure = kind(memory=torch.eye(4)[:, :3])
+    assert (figure.rows, figure.columns) == (["0", "1", "2", "3"], ["0", "1", "2"])
+    with pytest.raises(TraitError, match="rows: got 2 names, needs 4"):
+        kind(memory=torch.eye(4), rows=["a", "b"])
+
+
 @every_figure
 def test_a_figure_brings_a_still_picture_of_itself(make: Any) -> None:
     data, _ = make()._repr_mimebundle_()

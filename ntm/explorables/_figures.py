@@ -44,9 +44,29 @@ STRONGEST, SHARPEST = 50.0, 20.0
 """The ends of the sliders of key strength and exponent."""
 
 
-def _table(rows: dict[str, list[float]]) -> Tensor:
-    # In double precision from the start, as the browser computes.
-    return torch.tensor(list(rows.values()), dtype=torch.float64)
+def _named(
+    memory: Tensor | None,
+    rows: Sequence[str] | None,
+    columns: Sequence[str] | None,
+    example: tuple[dict[str, list[float]], list[str]],
+) -> dict[str, Any]:
+    """Return a memory ``(N, W)`` and its names: the example's, or numbers."""
+    if memory is None:
+        table, columns = example[0], example[1] if columns is None else columns
+        # In double precision from the start, as the browser computes.
+        memory = torch.tensor(list(table.values()), dtype=torch.float64)
+        rows = list(table) if rows is None else rows
+    named: dict[str, Any] = {"memory": memory}
+    for name, given, size in zip(
+        ("rows", "columns"), (rows, columns), memory.shape, strict=True
+    ):
+        names = [str(i) for i in range(size)] if given is None else list(given)
+        if len(names) != size:
+            raise traitlets.TraitError(
+                f"{name}: got {len(names)} names, needs {size}, as the memory has"
+            )
+        named[name] = names
+    return named
 
 
 class Memory(LiveFigure):
@@ -58,8 +78,8 @@ class Memory(LiveFigure):
 
     Args:
         parts: ``"read"`` or ``"write"``.
-        rows, columns: names of locations and components; the drinks if left out.
-        memory: ``(N, W)``.
+        rows, columns: names of locations and components; numbers if left out.
+        memory: ``(N, W)``; the drinks if left out.
 
     Raises:
         traitlets.TraitError: a value that cannot be, and which can.
@@ -84,8 +104,8 @@ class Memory(LiveFigure):
         memory: Tensor | None = None,
         **changes: Any,
     ):
-        table = _table(DRINKS) if memory is None else memory
-        locations, width = table.shape
+        named = _named(memory, rows, columns, (DRINKS, TASTES))
+        locations, width = named["memory"].shape
         is_write = parts == "write"
         given = {
             "weighting": [0.5, 0.5] + [0.0] * (locations - 2),
@@ -94,10 +114,7 @@ class Memory(LiveFigure):
         }
         super().__init__(
             parts=parts,
-            rows=list(DRINKS if rows is None else rows),
-            columns=list(TASTES if columns is None else columns),
-            memory=table,
-            **(given | changes),
+            **(named | given | changes),
         )
 
     @property
@@ -153,8 +170,8 @@ class Address(LiveFigure):
 
     Args:
         stages: ``"content"``, ``"gate"``, ``"shift"`` or ``"sharpen"``.
-        rows, columns: names of locations and components; voices if left out.
-        memory: ``(N, W)``.
+        rows, columns: names of locations and components; numbers if left out.
+        memory: ``(N, W)``; voices of people if left out.
 
     Raises:
         traitlets.TraitError: a value that cannot be, and which can.
@@ -184,19 +201,16 @@ class Address(LiveFigure):
         memory: Tensor | None = None,
         **changes: Any,
     ):
-        table = _table(PEOPLE) if memory is None else memory
-        last = len(table) - 1
+        named = _named(memory, rows, columns, (PEOPLE, VOICE))
+        last = len(named["memory"]) - 1
         given = {
-            "key": [0.3, 0.6, 0.5, 0.3] if memory is None else table[0].clamp(-1, 1),
+            "key": [0.3, 0.6, 0.5, 0.3] if memory is None else memory[0].clamp(-1, 1),
             "previous": [float(i == last - 1) for i in range(last + 1)],
             "kernel": [0.1, 0.1, 0.8],
         }
         super().__init__(
             stages=stages,
-            rows=list(PEOPLE if rows is None else rows),
-            columns=list(VOICE if columns is None else columns),
-            memory=table,
-            **(given | changes),
+            **(named | given | changes),
         )
 
     @property
