@@ -198,11 +198,17 @@ def sharpen(weighting: Tensor, exponent: Tensor | float) -> Tensor:
     require_floating(weighting=weighting)
     require_axes("weighting", weighting, "N")
     gamma = per_weighting("exponent", exponent, weighting)
-    # The smallest normal number stands in for 0; float16 has so few that it takes a
-    # subnormal one.
-    positive = weighting.clamp_min(min(torch.finfo(weighting.dtype).tiny, 2.0**-24))
+    positive = weighting.clamp_min(smallest(weighting.dtype))
     scaled = positive / positive.detach().amax(dim=-1, keepdim=True)
     return torch.softmax(gamma * scaled.log(), dim=-1)
+
+
+def smallest(dtype: torch.dtype) -> float:
+    """Return the number that stands in for 0 where a logarithm is taken.
+
+    The smallest normal one; float16 has so few that it takes a subnormal one.
+    """
+    return min(torch.finfo(dtype).tiny, 2.0**-24)
 
 
 def address(

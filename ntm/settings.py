@@ -15,7 +15,7 @@ from ntm.tasks import TASKS, Task
 
 MODELS = ("ntm", "baseline")
 
-_LIMITS = ("clip_norm", "clip_component")
+_LIMITS = ("clip_usual", "clip_norm", "clip_component")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,8 @@ class Settings:
         learning_rate: the largest.
         rise, hold, fall: the learning rate rises until the first of these shares of the
             run, stays until the second, falls until the third, and stays low.
+        clip_usual: a gradient longer than this many times what is usual is shortened to
+            it; usual is the root mean square of the norms of the last 1,000 or so.
         clip_norm: a gradient longer than this is shortened to it.
         clip_component: each number of a gradient is held within ± this.
         average: how much of the running average of the parameters stays from one update
@@ -68,6 +70,7 @@ class Settings:
     rise: float = 0.02
     hold: float = 0.15
     fall: float = 0.8
+    clip_usual: float = 1.5
     clip_norm: float = 1.0
     clip_component: float = math.inf
     average: float = 0.999

@@ -76,6 +76,7 @@ class Training:
         self.parameters = self.population.stack(models).to(device)
         self.average = self.parameters.clone()
         self.memory = optimizers.start(self.parameters)
+        self.usual = torch.zeros(len(models), 1, device=device)
         self.running = torch.ones(len(models), dtype=torch.bool, device=device)
         self.stopped: list[Stopped] = []
         self.updates = 0
@@ -106,16 +107,18 @@ class Training:
         parameters = self.parameters.requires_grad_()
         gradient = self.gradient(parameters, batch)
         self.parameters = parameters.detach()
+        limited = limit(gradient, self.usual, self.settings)
         change, memory = optimizers.OPTIMIZERS[self.settings.optimizer](
-            limit(gradient, self.settings),
-            self.memory,
-            rate(self.settings, self.sequences),
+            limited, self.memory, rate(self.settings, self.sequences)
         )
         self.updates += 1
         self._stop_where_not_finite(gradient)
         moves = self.running.unsqueeze(-1)
+        # At first this is of few updates, as is the average of the parameters below.
+        new = max(1 / self.updates, 1e-3)
+        usual = (1 - new) * self.usual + new * limited.square().sum(-1, keepdim=True)
+        self.usual = torch.where(moves, usual, self.usual)
         self.parameters = torch.where(moves, self.parameters + change, self.parameters)
-        # Early on the average is of few updates, so that it does not lag behind.
         stays = min(self.settings.average, self.updates / (self.updates + 9))
         mixed = stays * self.average + (1 - stays) * self.parameters
         self.average = torch.where(moves, mixed, self.average)
@@ -171,6 +174,7 @@ class Training:
         return {
             "parameters": self.parameters.detach(),
             "average": self.average,
+            "usual": self.usual,
             "running": self.running,
             "updates": torch.tensor(self.updates),
             "random.sizes": self.sizes.get_state(),
@@ -194,6 +198,7 @@ class Training:
         on_device = {name: tensor.to(self.device) for name, tensor in tensors.items()}
         self.parameters = on_device["parameters"].clone()
         self.average = on_device["average"].clone()
+        self.usual = on_device["usual"]
         self.running = on_device["running"]
         self.updates = int(tensors["updates"])
         # Cloned: a generator reads from where the memory of a view begins.
@@ -219,10 +224,20 @@ LOWEST = 0.01
 """The share of the learning rate that is left at the end."""
 
 
-def limit(gradient: Tensor, settings: Settings) -> Tensor:
-    """Return the gradient, shortened to the allowed norm, each seed's by itself."""
+def limit(gradient: Tensor, usual: Tensor, settings: Settings) -> Tensor:
+    """Return the gradient, shortened to the allowed norm, each seed's by itself.
+
+    Args:
+        gradient: ``(seeds, P)``.
+        usual: mean square of the norms that were let through lately, ``(seeds, 1)``;
+            0 if there were none.
+        settings: how long a gradient may be.
+    """
     norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-    shortened: Tensor = gradient * (settings.clip_norm / norm).clamp_max(1)
+    often = torch.where(usual > 0, settings.clip_usual * usual.sqrt(), math.inf)
+    shortened: Tensor = gradient * (
+        often.clamp_max(settings.clip_norm) / norm
+    ).clamp_max(1)
     return shortened.clamp(-settings.clip_component, settings.clip_component)
 
 

@@ -25,8 +25,9 @@ Function = Callable[..., tuple[Tensor, ...]]
 
 OPTIONS = {
     # What is computed once a location is kept, not made again for each number in it.
-    "realize_opcount_threshold": 5,
+    "realize_opcount_threshold": 20,
     "realize_reads_threshold": 3,
+    "size_asserts": False,
 }
 
 
@@ -96,7 +97,8 @@ class Steps:
     def split(self, made: Sequence[Tensor]) -> tuple[Tensor, Any, Any, Any]:
         """Return what ``ahead`` gives in its parts.
 
-        outputs · the next state · what went into each layer · what came out of it
+        outputs · the next state · what went into each layer · what is known afterwards:
+        what came out of each layer, and what `ntm.fused.step` has found
         """
         a, b = 1 + self.carried, 1 + self.carried + len(self.layers)
         return made[0], made[1:a], made[a:b], made[b:]
@@ -110,16 +112,17 @@ class Steps:
             results.append(result)
 
         with self._watched(note):
-            made = self._step(*tensors)
-        return (*made, *seen, *results)
+            made, found = self._step(*tensors)
+        return (*made, *seen, *results, *found)
 
     def _back(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Parameters, inputs, state, results, gradients of what `_step` gives.
+        """Parameters, inputs, state, what is known, gradients of what `_step` gives.
 
-        → the gradients of the results and of the state
+        → the gradients of what came out of each layer, and of the state
         """
         a = len(self.names) + 1
         b, c = a + self.carried, a + self.carried + len(self.layers)
+        d = len(tensors) - 1 - self.carried
 
         def again(state: tuple[Tensor, ...], results: tuple[Tensor, ...]) -> Any:
             known = iter(results)
@@ -129,20 +132,24 @@ class Steps:
                 return _Known.apply(*known_result)  # type: ignore[no-untyped-call]
 
             with self._watched(recall):
-                return self._step(*tensors[:a], *state)
+                return self._step(*tensors[:a], *state, found=tensors[c:d])[0]
 
         _made, pull = vjp(again, tensors[a:b], tensors[b:c])[:2]
-        state, results = pull(tensors[c:])
+        state, results = pull(tensors[d:])
         return (*results, *state)
 
-    def _step(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def _step(
+        self, *tensors: Tensor, found: tuple[Tensor, ...] = ()
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         n = len(self.names)
         named = dict(
             zip((f"model.{name}" for name in self.names), tensors, strict=False)
         )
         state = pytree.tree_unflatten(tensors[n + 1 :], self._structure)
-        outputs, state = functional_call(self._call, named, ("step", tensors[n], state))
-        return (outputs, *pytree.tree_leaves(state))
+        outputs, state, found = functional_call(
+            self._call, named, ("fused", tensors[n], state, found)
+        )
+        return (outputs, *pytree.tree_leaves(state)), found
 
     @contextmanager
     def _watched(self, hook: Callable[..., Any]) -> Iterator[None]:
@@ -242,5 +249,7 @@ def _layout(tensor: Tensor) -> list[tuple[int, int]]:
 def _compiled(function: Function, tensors: list[Tensor]) -> Function:
     # Not ``torch.compile``: its checks at each call take longer than a small step.
     graph = make_fx(lambda *arguments: function(*arguments))(*tensors)
+    for node in graph.graph.nodes:
+        node.meta.pop("val", None)
     compiled: Function = torch._inductor.compile(graph, [*tensors], options=OPTIONS)
     return compiled

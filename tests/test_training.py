@@ -189,14 +189,14 @@ def test_an_evaluation_is_of_the_longest_length_and_the_same_for_all_seeds() -> 
 
 def test_each_seed_has_its_own_limit_on_the_norm() -> None:
     gradient = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
-    limited = limit(gradient, tiny.settings(clip_norm=1.0))
+    limited = limit(gradient, torch.zeros(3, 1), tiny.settings(clip_norm=1.0))
     assert_close(limited, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]]))
 
 
 def test_components_can_be_limited_as_in_the_paper() -> None:
     gradient = torch.tensor([[30.0, -4.0]])
     paper = tiny.settings(clip_norm=math.inf, clip_component=10.0)
-    limited = limit(gradient, paper)
+    limited = limit(gradient, torch.zeros(len(gradient), 1), paper)
     assert limited.tolist() == [[10, -4]]
 
 

@@ -1,0 +1,184 @@
+"""The step of a machine once more, as a compiler makes fast code of it.
+
+The equations are those of `ntm.addressing` and `ntm.memory`; `NTM.step` is what a
+reader wants, and what this is tested against.  What is different is there for speed:
+
+- The memory lies by columns, ``(…, W, N)``: sums over the width of all locations run
+  side by side.
+- Lengths are divided by once a location, not once a number.
+- What was found on the way ahead is not searched for again on the way back: the
+  products with the key, the lengths of the rows, and the memory after the write.
+- The way back through the write and the shift is written out, without what it would
+  keep for later.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ntm.addressing import SHORTEST, smallest
+from ntm.heads import Focus
+from ntm.machine import NTM, State, Weightings
+
+
+def step(
+    model: nn.Module, inputs: Tensor, state: Any, found: tuple[Tensor, ...] = ()
+) -> tuple[Tensor, Any, tuple[Tensor, ...]]:
+    """Return what ``model.step`` returns, up to rounding, and what was found.
+
+    A model other than an `NTM` has no other step than its own, and finds nothing.
+
+    Args:
+        model: an `NTM` or another model.
+        inputs: ``(batch, input_size)``.
+        state: that of the step before.
+        found: what the same step has found before, to save time; empty the first time.
+    """
+    if not isinstance(model, NTM):
+        return (*model.step(inputs, state), ())  # type: ignore[operator]
+    seen = torch.cat([inputs, state.reads.flatten(-2)], dim=-1)
+    hidden, carried = model.controller(seen, state.controller)
+    told = model.heads(hidden)
+    before, where = state.memory.mT, state.weightings
+    look = _Lookup.apply(before, told.write.key, *found[:2])
+    write = weighting(*look, where.write, told.write)
+    columns = _Write.apply(before, write, *told.change, *found[2:3])
+    look_again = _Lookup.apply(columns, told.read.key, *found[3:])
+    read = weighting(*look_again, where.read, told.read)
+    reads = (columns.unsqueeze(-3) * read.unsqueeze(-2)).sum(dim=-1)
+    outputs = model.output(torch.cat([hidden, reads.flatten(-2)], dim=-1))
+    after = State(columns.mT, Weightings(write, read), reads, carried)
+    return outputs, after, (*look, columns, *look_again)
+
+
+def weighting(dot: Tensor, squares: Tensor, previous: Tensor, told: Focus) -> Tensor:
+    """Return the weighting of `ntm.addressing.address`, from what `lookup` found."""
+    of_key = one_over_length(told.key.square().sum(dim=-1, keepdim=True))
+    similarity = dot * one_over_length(squares).unsqueeze(-2) * of_key
+    # The largest is taken away before the strength is put on: PyTorch's compiler knows
+    # the other order, and guards it against strengths below 0, which there are not.
+    below = similarity - similarity.detach().amax(dim=-1, keepdim=True)
+    content = shares(torch.exp(told.strength * below))
+    gated = previous + told.gate * (content - previous)
+    shifted = _Shift.apply(gated, told.kernel)  # type: ignore[no-untyped-call]
+    positive = shifted.clamp_min(smallest(shifted.dtype))
+    scaled = positive / positive.detach().amax(dim=-1, keepdim=True)
+    return shares(torch.exp(told.exponent * scaled.log()))
+
+
+def one_over_length(squares: Tensor) -> Tensor:
+    """Return 1 / length, no length below `SHORTEST`."""
+    return squares.clamp_min(SHORTEST**2).rsqrt()
+
+
+def shares(amounts: Tensor) -> Tensor:
+    """Return each amount's share of their sum."""
+    return amounts * amounts.sum(dim=-1, keepdim=True).reciprocal()
+
+
+class _Lookup(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(columns: Tensor, key: Tensor, *known: Tensor) -> tuple[Tensor, ...]:
+        if known:
+            return known[0].clone(), known[1].clone()
+        dot = (key.unsqueeze(-1) * columns.unsqueeze(-3)).sum(dim=-2)
+        return dot, columns.square().sum(dim=-2)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs[:2])
+        ctx.unknown = (None,) * len(inputs[2:])
+
+    @staticmethod
+    def backward(ctx: Any, by_dot: Tensor, by_squares: Tensor) -> Any:
+        columns, key = ctx.saved_tensors
+        by_columns = 2 * columns * by_squares.unsqueeze(-2)
+        for h in range(key.shape[-2]):
+            by_columns = by_columns + _outer(key, by_dot, h)
+        by_key = (columns.unsqueeze(-3) * by_dot.unsqueeze(-2)).sum(dim=-1)
+        return (by_columns, by_key, *ctx.unknown)
+
+
+class _Write(torch.autograd.Function):
+    """M ∘ (1 − e w) + a w: all erases, then all adds."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        columns: Tensor, w: Tensor, e: Tensor, a: Tensor, *known: Tensor
+    ) -> Tensor:
+        if known:
+            return known[0].clone()
+        for h in range(w.shape[-2]):
+            columns = columns * (1 - _outer(e, w, h))
+        for h in range(w.shape[-2]):
+            columns = columns + _outer(a, w, h)
+        return columns
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:4])
+        ctx.unknown = (None,) * len(inputs[4:])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        columns, w, e, a = ctx.saved_tensors
+        heads = range(w.shape[-2])
+        by_w, by_e, by_a = [], [], []
+        for h in heads:
+            others = columns  # the memory after the erases of all other heads
+            for other in heads:
+                if other != h:
+                    others = others * (1 - _outer(e, w, other))
+            change = a[..., h, :].unsqueeze(-1) - e[..., h, :].unsqueeze(-1) * others
+            by_w.append((gradient * change).sum(dim=-2))
+            share = gradient * w[..., h, :].unsqueeze(-2)
+            by_e.append(-(share * others).sum(dim=-1))
+            by_a.append(share.sum(dim=-1))
+        for h in heads:
+            gradient = gradient * (1 - _outer(e, w, h))
+        stacked = (torch.stack(parts, dim=-2) for parts in (by_w, by_e, by_a))
+        return (gradient, *stacked, *ctx.unknown)
+
+
+def _outer(vectors: Tensor, weightings: Tensor, head: int) -> Tensor:
+    return vectors[..., head, :].unsqueeze(-1) * weightings[..., head, :].unsqueeze(-2)
+
+
+class _Shift(torch.autograd.Function):
+    """The way back through a shift is a shift the other way."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(weighting: Tensor, kernel: Tensor) -> Tensor:
+        return _shifted(weighting, kernel)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        weighting, kernel = ctx.saved_tensors
+        moved = _moved(weighting, kernel.shape[-1] // 2)
+        by_offset = torch.stack([(gradient * m).sum(dim=-1) for m in moved], dim=-1)
+        return _shifted(gradient, kernel.flip(-1)), by_offset
+
+
+def _moved(weighting: Tensor, reach: int) -> list[Tensor]:
+    """Return the weighting moved by −R, …, R: parts of one that is a bit longer."""
+    n = weighting.shape[-1]
+    ends = weighting[..., n - reach :], weighting, weighting[..., :reach]
+    longer = torch.cat(ends, dim=-1)
+    return [longer[..., reach - j : reach - j + n] for j in range(-reach, reach + 1)]
+
+
+def _shifted(weighting: Tensor, kernel: Tensor) -> Tensor:
+    moved = _moved(weighting, kernel.shape[-1] // 2)
+    first, *rest = (m * kernel[..., k, None] for k, m in enumerate(moved))
+    return sum(rest, first)
