@@ -41,15 +41,39 @@ def step(
     hidden, carried = model.controller(seen, state.controller)
     told = model.heads(hidden)
     before, where = state.memory.mT, state.weightings
-    look = _Lookup.apply(before, told.write.key, *found[:2])
+    look = lookup(before, told.write.key, *found[:2])
     write = weighting(*look, where.write, told.write)
-    columns = _Write.apply(before, write, *told.change, *found[2:3])
-    look_again = _Lookup.apply(columns, told.read.key, *found[3:])
+    columns = written(before, write, *told.change, *found[2:3])
+    look_again = lookup(columns, told.read.key, *found[3:])
     read = weighting(*look_again, where.read, told.read)
     reads = (columns.unsqueeze(-3) * read.unsqueeze(-2)).sum(dim=-1)
     outputs = model.output(torch.cat([hidden, reads.flatten(-2)], dim=-1))
     after = State(columns.mT, Weightings(write, read), reads, carried)
     return outputs, after, (*look, columns, *look_again)
+
+
+def lookup(columns: Tensor, key: Tensor, *known: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the keys' products with the rows, ``(…, H, N)``, and the rows' squares.
+
+    Args:
+        columns: the memory, ``(…, W, N)``.
+        key: ``(…, H, W)``.
+        known: both results, if they are known and only the way back is wanted.
+    """
+    dot, squares = _Lookup.apply(columns, key, *known)  # type: ignore[no-untyped-call]
+    return dot, squares
+
+
+def written(columns: Tensor, *parts: Tensor) -> Tensor:
+    """Return the memory of `ntm.memory.write`, by columns: all erases, then all adds.
+
+    Args:
+        columns: the memory before, ``(…, W, N)``.
+        parts: weightings ``(…, H, N)``, erase and add vectors ``(…, H, W)``, and the
+            result, if it is known and only the way back is wanted.
+    """
+    after: Tensor = _Write.apply(columns, *parts)  # type: ignore[no-untyped-call]
+    return after
 
 
 def weighting(dot: Tensor, squares: Tensor, previous: Tensor, told: Focus) -> Tensor:

@@ -27,6 +27,7 @@ OPTIONS = {
     # What is computed once a location is kept, not made again for each number in it.
     "realize_opcount_threshold": 20,
     "realize_reads_threshold": 3,
+    # `Steps` sees to it that what comes in is always laid out alike.
     "size_asserts": False,
 }
 
@@ -250,6 +251,8 @@ def _compiled(function: Function, tensors: list[Tensor]) -> Function:
     # Not ``torch.compile``: its checks at each call take longer than a small step.
     graph = make_fx(lambda *arguments: function(*arguments))(*tensors)
     for node in graph.graph.nodes:
-        node.meta.pop("val", None)
-    compiled: Function = torch._inductor.compile(graph, [*tensors], options=OPTIONS)
+        node.meta.pop("val", None)  # the C++ wrapper takes it for an input
+    # Called from C++, the many small loops of a step need no Python between them.
+    options = OPTIONS | {"cpp_wrapper": tensors[0].device.type == "cpu"}
+    compiled: Function = torch._inductor.compile(graph, [*tensors], options=options)
     return compiled
