@@ -36,7 +36,8 @@ class Settings:
         rise, hold, fall: the learning rate rises until the first of these shares of the
             run, stays until the second, falls until the third, and stays low.
         clip_usual: a gradient longer than this many times what is usual is shortened to
-            it; usual is the root mean square of the norms of the last 1,000 or so.
+            it; usual is the root mean square of the norms of the last 1,000 or so, and
+            while the learning rate falls, so many times more is allowed.
         clip_norm: a gradient longer than this is shortened to it.
         clip_component: each number of a gradient is held within ± this.
         average: how much of the running average of the parameters stays from one update

@@ -107,9 +107,10 @@ class Training:
         parameters = self.parameters.requires_grad_()
         gradient = self.gradient(parameters, batch)
         self.parameters = parameters.detach()
-        limited = limit(gradient, self.usual, self.settings)
+        now = rate(self.settings, self.sequences)
+        limited = limit(gradient, self.usual, now, self.settings)
         change, memory = optimizers.OPTIMIZERS[self.settings.optimizer](
-            limited, self.memory, rate(self.settings, self.sequences)
+            limited, self.memory, now
         )
         self.updates += 1
         self._stop_where_not_finite(gradient)
@@ -224,20 +225,22 @@ LOWEST = 0.01
 """The share of the learning rate that is left at the end."""
 
 
-def limit(gradient: Tensor, usual: Tensor, settings: Settings) -> Tensor:
+def limit(gradient: Tensor, usual: Tensor, now: float, settings: Settings) -> Tensor:
     """Return the gradient, shortened to the allowed norm, each seed's by itself.
 
     Args:
         gradient: ``(seeds, P)``.
         usual: mean square of the norms that were let through lately, ``(seeds, 1)``;
             0 if there were none.
+        now: the learning rate.  What is unusually long may be longer the lower it is:
+            the step that comes of it is no longer for that.
         settings: how long a gradient may be.
     """
     norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-    often = torch.where(usual > 0, settings.clip_usual * usual.sqrt(), math.inf)
-    shortened: Tensor = gradient * (
-        often.clamp_max(settings.clip_norm) / norm
-    ).clamp_max(1)
+    most = settings.clip_usual * settings.learning_rate / max(now, 1e-12)
+    often = torch.where(usual > 0, most * usual.sqrt(), math.inf)
+    allowed = often.clamp_max(settings.clip_norm)
+    shortened: Tensor = gradient * (allowed / norm).clamp_max(1)
     return shortened.clamp(-settings.clip_component, settings.clip_component)
 
 

@@ -189,15 +189,40 @@ def test_an_evaluation_is_of_the_longest_length_and_the_same_for_all_seeds() -> 
 
 def test_each_seed_has_its_own_limit_on_the_norm() -> None:
     gradient = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
-    limited = limit(gradient, torch.zeros(3, 1), tiny.settings(clip_norm=1.0))
+    limited = limit(gradient, torch.zeros(3, 1), 1e-3, tiny.settings(clip_norm=1.0))
     assert_close(limited, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]]))
 
 
 def test_components_can_be_limited_as_in_the_paper() -> None:
     gradient = torch.tensor([[30.0, -4.0]])
     paper = tiny.settings(clip_norm=math.inf, clip_component=10.0)
-    limited = limit(gradient, torch.zeros(len(gradient), 1), paper)
+    limited = limit(gradient, torch.zeros(1, 1), 1e-3, paper)
     assert limited.tolist() == [[10, -4]]
+
+
+def test_an_unusual_gradient_is_shortened_to_what_its_step_may_be() -> None:
+    settings = tiny.settings(clip_usual=1.5, clip_norm=100.0, learning_rate=1e-3)
+    gradient = torch.tensor([[6.0, 8.0]])
+    usual = torch.tensor([[4.0]])  # a norm of 2
+    assert_close(limit(gradient, usual, 1e-3, settings), gradient * 0.3)
+    assert_close(limit(gradient, usual, 5e-4, settings), gradient * 0.6)
+    assert_close(limit(gradient, usual, 0.0, settings), gradient)
+    assert_close(limit(gradient, usual * 0, 1e-3, settings), gradient)
+    assert_close(limit(gradient * 0, usual, 1e-3, settings), gradient * 0)
+
+
+def test_what_is_usual_is_remembered_of_what_was_let_through() -> None:
+    trained = training(clip_usual=1.5)
+    seen = []
+    for _ in range(3):
+        trained.update()
+        seen.append(trained.usual.clone())
+    assert all((usual > 0).all() for usual in seen)
+    # The second norm is at most 1.5 times the first, and the mean is of two.
+    assert (seen[1] <= seen[0] * (1 + 1.5**2 / (2 / 3) ** 0) / 2 * 3).all()
+    twin = training(clip_usual=1.5)
+    twin.restore(trained.tensors())
+    assert torch.equal(twin.usual, seen[-1])
 
 
 def test_the_learning_rate_rises_stays_falls_and_stays_low() -> None:
