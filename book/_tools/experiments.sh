@@ -27,20 +27,21 @@ try() {
 }
 
 # Thirty-two seeds of each controller; then a short second stage with few locations.
-run lstm-first --controller lstm --seeds 32
-run feedforward-first --controller feedforward --seeds 32 --sequences 30000
+for controller in lstm feedforward; do
+  run "$controller-first" --controller "$controller" --seeds 32 --sequences 36000
+done
 for controller in lstm feedforward; do
   run "copy-$controller" --controller "$controller" --seeds 32 --first "$runs/$controller-first" \
     --training-locations 28 --sequences 12000 --learning-rate 3e-4 --rise 0.05 --hold 0.3 --fall 1
-  try "copy-$controller" "10 20 30 50 80 120" 128 20
-  try "copy-$controller" "200 500 1000" 1024 5
-  try "copy-$controller" 2000 2048 1
+  try "copy-$controller" "10 20 30 50 80 120" 128 100
+  try "copy-$controller" "200 500 1000" 1024 10
+  try "copy-$controller" 2000 2048 2
   try "copy-$controller" 5000 5120 1
   try "copy-$controller" 10000 10240 1
 done
 
 # The LSTM without a memory, for comparison, and the paper's own recipe.
 run copy-baseline --model baseline --sequences 200000 --batch-size 32 --evaluate-every 1600 \
-  --average 0.995 --hold 0.5 --fall 1
+  --average 0.995 --hold 0.5 --fall 1 --clip-usual inf
 run paper --controller lstm --seeds 4 --sequences 20000 --batch-size 1 --optimizer rmsprop \
-  --learning-rate 1e-4 --rise 0 --hold 0.999 --fall 1 --clip-norm 1e9 --clip-component 10 --average 0
+  --learning-rate 1e-4 --rise 0 --hold 0.999 --fall 1 --clip-usual inf --clip-norm inf --clip-component 10 --average 0
