@@ -23,6 +23,8 @@ from ntm.training import Evaluation
 FORMAT = 1
 WEIGHTS, CARD, CURVE = "model.safetensors", "card.json", "curve.csv"
 TRIALS = "trials.csv"
+FIRST, FIRST_CURVE = "first.json", "first.csv"
+"""Card and curve of the run from which this one went on with other settings."""
 
 
 class FolderError(Exception):

@@ -25,8 +25,6 @@ from ntm.training import Evaluation, Stopped, solved_after
 from ntm.workers import ALONE, Worker
 
 SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
-FIRST, FIRST_CURVE = "first.json", "first.csv"
-"""Card and curve of the run from which this one went on with other settings."""
 
 
 class Run:
@@ -159,8 +157,8 @@ class Run:
         except (KeyError, ValueError) as error:
             raise FolderError(f"{first}: does not fit this run: {error}") from error
         if self.worker.leads:
-            folders.write_json(self.folder / FIRST, card)
-            folders.write_curve(self.folder / FIRST_CURVE, curve)
+            folders.write_json(self.folder / folders.FIRST, card)
+            folders.write_curve(self.folder / folders.FIRST_CURVE, curve)
         self.save_checkpoint()
 
     def __iter__(self) -> Iterator[list[Evaluation]]:
@@ -278,8 +276,8 @@ class Run:
             old = folders.read_json(self.folder / folders.CARD)
             how = ("device", "threads", "versions", "commit")
             card |= {name: old[name] for name in how if name in old}
-        if (self.folder / FIRST).exists():
-            card["first"] = folders.read_json(self.folder / FIRST)
+        if (self.folder / folders.FIRST).exists():
+            card["first"] = folders.read_json(self.folder / folders.FIRST)
         row = average[self.settings.seeds.index(best)]
         folders.save(self.folder, self.training.population.named(row), card)
         return results

@@ -1,18 +1,16 @@
 """Shipped machines do what their cards say."""
 
 import re
-from typing import Any
 
 import pytest
 from machines import leaves
 
-from ntm import folders, pretrained
+from ntm import pretrained
 from ntm.baseline import Baseline
 from ntm.evaluation import Result, evaluate
 from ntm.machine import NTM
-from ntm.runs import FIRST_CURVE
 from ntm.tasks import Copy
-from ntm.training import Evaluation, solved_after
+from ntm.training import solved_after
 
 MODELS = list(pretrained.available())
 MACHINES = [name for name in MODELS if name != "copy-baseline"]
@@ -45,18 +43,9 @@ def test_a_card_says_all_there_is_to_know(name: str) -> None:
     assert card["stopped"] == []
 
 
-def curves(name: str) -> list[tuple[dict[str, Any], list[Evaluation]]]:
-    """The cards and curves of all stages of training, the first one first."""
-    card, folder = pretrained.available()[name], pretrained.folder(name)
-    last = (card, folders.read_curve(folder / folders.CURVE))
-    if "first" not in card:
-        return [last]
-    return [(card["first"], folders.read_curve(folder / FIRST_CURVE)), last]
-
-
 @every_model
 def test_the_curves_of_all_seeds_are_there_to_the_end(name: str) -> None:
-    for card, rows in curves(name):
+    for card, rows in pretrained.stages(name):
         for seed in card["settings"]["seeds"]:
             seen = [r.sequences for r in rows if r.seed == seed]
             assert seen[-1] == card["sequences"]
@@ -65,13 +54,13 @@ def test_the_curves_of_all_seeds_are_there_to_the_end(name: str) -> None:
 
 @every_machine
 def test_every_seed_was_solved_within_fifty_thousand_sequences(name: str) -> None:
-    card, _ = curves(name)[0]
+    card, _ = pretrained.stages(name)[0]
     assert len(card["solved"]) == 8
     assert all(n is not None and n <= 50_000 for n in card["solved"].values())
 
 
 def test_every_feed_forward_seed_stayed_solved() -> None:
-    card, rows = curves("copy-feedforward")[0]
+    card, rows = pretrained.stages("copy-feedforward")[0]
     late = [r.wrong_bits for r in rows if r.sequences > card["sequences"] / 2]
     assert max(late) <= 1
 

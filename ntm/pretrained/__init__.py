@@ -1,11 +1,13 @@
 """Machines that were trained and are shipped with the package, each with its card."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from ntm import folders
+from ntm.evaluation import Result
+from ntm.training import Evaluation
 
 _HERE = Path(__file__).parent
 
@@ -42,3 +44,36 @@ def load(name: str) -> nn.Module:
     Chapter: *Copying*.
     """
     return folders.load(folder(name)).model
+
+
+class Stage(NamedTuple):
+    """A run that a shipped machine has gone through, with all seeds."""
+
+    card: dict[str, Any]
+    curve: list[Evaluation]
+
+
+def stages(name: str) -> list[Stage]:
+    """Return the runs in which a shipped machine was trained, the first one first.
+
+    Raises:
+        ValueError: there is none of this name; says which there are.
+        ntm.folders.FolderError: its files are damaged.
+    """
+    here = folder(name)
+    card = folders.read_json(here / folders.CARD)
+    last = Stage(card, folders.read_curve(here / folders.CURVE))
+    if "first" not in card:
+        return [last]
+    first = folders.read_curve(here / folders.FIRST_CURVE)
+    return [Stage(card["first"], first), last]
+
+
+def trials(name: str) -> dict[int, list[Result]]:
+    """Return what each seed of a shipped machine's last run was tried on.
+
+    Raises:
+        ValueError: there is none of this name; says which there are.
+        ntm.folders.FolderError: its files are damaged.
+    """
+    return folders.read_trials(folder(name) / folders.TRIALS)
