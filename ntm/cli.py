@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="1.0",
         help="a seed with a larger share of its bits wrong is tried at no longer ones",
     )
+    choose.add_argument("--seeds", type=int, nargs="+", help="to try; all by default")
     _add_device(choose)
 
     measure = commands.add_parser("bench", help="measure how fast training is")
@@ -294,7 +295,7 @@ def _choose(options: argparse.Namespace) -> int:
     if not run.training.finished:
         raise FolderError(f"{options.folder}: is not finished; resume it first")
     trials = [(length, options.memory_locations) for length in options.lengths]
-    chosen = run.choose(trials, options.sequences, options.give_up)
+    chosen = run.choose(trials, options.sequences, options.give_up, options.seeds)
     for seed, results in chosen.items():
         wrong = ", ".join(f"{r.wrong_bits} at {r.length}" for r in results)
         print(f"seed {seed}: wrong bits {wrong}")

@@ -9,7 +9,7 @@ import contextlib
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -213,11 +213,13 @@ class Run:
         trials: Sequence[tuple[int, int | None]],
         sequences: int = 100,
         give_up: float = 1.0,
+        seeds: Collection[int] | None = None,
     ) -> dict[int, list[Result]]:
-        """Try all seeds, keep the machine of the best one and write its card.
+        """Try the seeds, keep the machine of the best one and write its card.
 
         Best is the seed that was tried on most, and of these the one with the fewest
-        wrong bits.  Results are added to those of earlier calls, in ``trials.csv``.
+        wrong bits.  Results are added to those of earlier calls, in ``trials.csv``; one
+        at the same length and with the same locations takes the place of the old one.
 
         Args:
             trials: pairs of a length and a number of memory locations, None for the
@@ -225,19 +227,23 @@ class Run:
             sequences: how many at each length.
             give_up: a seed with a larger share of its bits wrong is not tried at a
                 greater length with no more locations per vector.
+            seeds: those to try; all unless said otherwise.
 
         Returns:
             All results of all seeds.
 
         Raises:
-            ValueError: a trial that cannot be.
+            ValueError: a trial that cannot be, or a seed that the run does not have.
             FolderError: something could not be written.
         """
+        wanted = self.settings.seeds if seeds is None else seeds
+        for seed in wanted:
+            if seed not in self.settings.seeds:
+                raise ValueError(f"seeds: got {seed}, needs one of the run's")
         before = folders.read_trials(self.folder / folders.TRIALS)
-        mine = {
-            seed: self._try(seed, trials, sequences, give_up, before.get(seed, []))
-            for seed in self.training.settings.seeds
-        }
+        mine = {seed: before.get(seed, []) for seed in self.training.settings.seeds}
+        for seed in mine.keys() & set(wanted):
+            mine[seed] = self._try(seed, trials, sequences, give_up, mine[seed])
         results = {
             seed: [Result(*row) for row in rows]
             for worker in self.worker.everyone(list(mine.items()))
@@ -304,6 +310,8 @@ class Run:
             result = evaluate(
                 machine, task, length, sequences=sequences, memory_locations=locations
             )
+            where = (result.length, result.memory_locations)
+            results = [r for r in results if (r.length, r.memory_locations) != where]
             results.append(result)
             if share_wrong(result, task) > give_up:
                 failed.append(result)

@@ -140,6 +140,21 @@ def test_choose_goes_no_further_with_a_seed_that_fails(tmp_path: Path) -> None:
     ] * 3
 
 
+def test_choose_tries_the_seeds_that_are_named_and_replaces_what_was_less(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.finished(tmp_path / "x")
+    folder = str(tmp_path / "x")
+    options = ["--lengths", "3", "20", "--sequences", "7", "--seeds", "1"]
+    assert main(["choose", folder, *options]) == 0
+    trials = folders.read_trials(tmp_path / "x" / folders.TRIALS)
+    assert [(r.length, r.sequences) for r in trials[0]] == [(20, 100), (22, 100)]
+    assert [(r.length, r.sequences) for r in trials[1]] == [(22, 100), (3, 7), (20, 7)]
+    assert folders.load(tmp_path / "x").card["seed"] == 1  # tried farthest
+    said = refused(capsys, 1, "choose", folder, "--lengths", 3, "--seeds", 9)
+    assert "seeds: got 9, needs one of the run's" in said
+
+
 def test_a_damaged_file_of_trials_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
