@@ -103,7 +103,7 @@ def training(
         memory_locations=locations,
     )
     made = Training(settings, device, compiled)
-    made.task = Copy(shortest=length, longest=length)
+    made.lessons = Copy(shortest=length, longest=length)
     return made
 
 

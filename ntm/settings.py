@@ -44,6 +44,8 @@ class Settings:
             to the next; it is this average that is judged and kept.
         training_locations: memory locations while learning; 0 for all that the machine
             has.  With few, writing over what is not yet read has a price.
+        uneven: share of training sequences in which a one is not as likely as a zero, as
+            `ntm.tasks.Copy` has it; evaluations are without.
         evaluate_every: sequences between two evaluations.
         evaluation_sequences: sequences of an evaluation.
 
@@ -76,6 +78,7 @@ class Settings:
     clip_component: float = math.inf
     average: float = 0.999
     training_locations: int = 0
+    uneven: float = 0.0
     evaluate_every: int = 400
     evaluation_sequences: int = 100
 
@@ -121,9 +124,9 @@ class Settings:
                     raise ValueError("training_locations: the baseline has no memory")
                 model.initial_state(1, self.training_locations)
 
-    def make_task(self) -> Task:
-        """Return the task."""
-        return TASKS[self.task]()
+    def make_task(self, learning: bool = False) -> Task:
+        """Return the task, as it is judged or as it is learned."""
+        return TASKS[self.task](uneven=self.uneven if learning else 0.0)
 
     def make_model(self, seed: int) -> nn.Module:
         """Return a machine as this seed begins with."""
@@ -162,7 +165,7 @@ class Settings:
         return cls(**values)
 
     def _build(self) -> nn.Module:
-        task = self.make_task()
+        task = self.make_task(learning=True)  # refuses what cannot be learned
         if self.model == "baseline":
             return Baseline(
                 task.input_size,

@@ -71,6 +71,7 @@ class Training:
         self.settings = settings
         self.device = torch.device(device)
         self.task = settings.make_task()
+        self.lessons = settings.make_task(learning=True)
         models = [settings.make_model(seed) for seed in settings.seeds]
         self.population = Population(models[0].to(device), compiled)
         self.parameters = self.population.stack(models).to(device)
@@ -142,9 +143,9 @@ class Training:
 
     def draw(self) -> Batch:
         """Return the next batch of every seed: ``(time, seeds, batch, channels)``."""
-        size = self.task.draw_size(self.sizes)
+        size = self.lessons.draw_size(self.sizes)
         each = [
-            self.task.batch(stream, self.settings.batch_size, *size)
+            self.lessons.batch(stream, self.settings.batch_size, *size)
             for stream in self.streams
         ]
         together = (torch.stack(parts, dim=1) for parts in zip(*each, strict=True))

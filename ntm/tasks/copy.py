@@ -19,6 +19,9 @@ class Copy:
         bits: channels of a vector.
         shortest, longest: lengths in training are uniform from shortest to longest,
             both of them included.
+        uneven: the share of sequences in which a one is not as likely as a zero: how
+            likely is drawn for each of these, evenly from 0 to 1.  Silent vectors, and
+            equal ones, are rare in even sequences.
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
@@ -29,10 +32,13 @@ class Copy:
     bits: int = 8
     shortest: int = 1
     longest: int = 20
+    uneven: float = 0.0
 
     def __post_init__(self) -> None:
         require_whole(1, bits=self.bits, shortest=self.shortest)
         require_whole(self.shortest, longest=self.longest)
+        if not 0 <= self.uneven <= 1:
+            raise ValueError(f"uneven: got {self.uneven}, needs 0 ≤ uneven ≤ 1")
 
     @property
     def input_size(self) -> int:
@@ -72,6 +78,10 @@ class Copy:
         require_whole(1, batch_size=batch_size, length=length)
         shape = (length, batch_size, self.bits)
         vectors = torch.randint(0, 2, shape, generator=generator).float()
+        if self.uneven:
+            is_uneven, likely = torch.rand(2, batch_size, 1, generator=generator)
+            ones = (torch.rand(shape, generator=generator) < likely).float()
+            vectors = torch.where(is_uneven < self.uneven, ones, vectors)
         inputs = torch.zeros(2 * length + 1, batch_size, self.input_size)
         inputs[:length, :, : self.bits] = vectors
         inputs[length, :, self.bits] = 1
