@@ -44,8 +44,8 @@ class Settings:
             to the next; it is this average that is judged and kept.
         training_locations: memory locations while learning; 0 for all that the machine
             has.  With few, writing over what is not yet read has a price.
-        uneven: share of training sequences in which a one is not as likely as a zero, as
-            `ntm.tasks.Copy` has it; evaluations are without.
+        uneven: share of training sequences in which a one is not as likely as a zero
+            (see `ntm.tasks.Copy`); evaluations are without.
         evaluate_every: sequences between two evaluations.
         evaluation_sequences: sequences of an evaluation.
 
