@@ -1,6 +1,7 @@
 """The tasks: their data is what the paper says, and their costs are what they are called."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -93,6 +94,21 @@ def test_bits_are_fair_coins() -> None:
     assert_close(vectors.mean(dim=(0, 1)), torch.full((8,), 0.5), atol=0.02, rtol=0)
 
 
+def test_uneven_sequences_have_any_share_of_ones_and_are_as_many_as_asked_for() -> None:
+    fair, some, all_of_them = (
+        Copy(uneven=share).batch(generator(), 2000, 50).targets[51:].mean(dim=(0, 2))
+        for share in (0.0, 0.25, 1.0)
+    )
+    far = 0.15  # four standard deviations of the share of ones in 400 fair bits are 0.1
+    assert ((fair - 0.5).abs() < far).all()
+    for shares, uneven in ((some, 0.25), (all_of_them, 1.0)):
+        outside = ((shares - 0.5).abs() > far).float().mean()
+        assert_close(outside, torch.tensor(0.7 * uneven), rtol=0, atol=0.04)
+    assert_close(all_of_them.mean(), torch.tensor(0.5), rtol=0, atol=0.03)
+    assert all_of_them.min() < 0.02
+    assert all_of_them.max() > 0.98
+
+
 def test_copy_may_be_narrower_and_of_any_lengths() -> None:
     task = Copy(bits=3, shortest=4, longest=6)
     assert (task.input_size, task.output_size, task.test_size) == (4, 3, (6,))
@@ -108,9 +124,10 @@ def test_copy_may_be_narrower_and_of_any_lengths() -> None:
         ({"shortest": 0}, "shortest: got 0, needs at least 1"),
         ({"longest": 0}, "longest: got 0, needs at least 1"),
         ({"shortest": 5, "longest": 4}, "longest: got 4, needs at least 5"),
+        ({"uneven": 1.5}, "uneven: got 1.5, needs 0 ≤ uneven ≤ 1"),
     ],
 )
-def test_an_impossible_copy_is_refused(settings: dict[str, int], message: str) -> None:
+def test_an_impossible_copy_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         Copy(**settings)
 

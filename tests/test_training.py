@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from ntm import optimizers, unrolled
 from ntm.population import Population
 from ntm.settings import Settings
-from ntm.tasks import cost_in_bits
+from ntm.tasks import Copy, cost_in_bits
 from ntm.training import (
     LOWEST,
     Evaluation,
@@ -120,6 +120,15 @@ def test_a_seed_learns_the_same_alone_and_in_company(model: str) -> None:
     together = learn(training(seeds=(5, 3, 8), **changes))
     alone = learn(training(seeds=(3,), **changes))
     assert_close(together.parameters[1], alone.parameters[0], rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_uneven_is_learned_from_and_not_judged_by() -> None:
+    uneven = training(uneven=1.0, evaluation_sequences=200)
+    assert uneven.lessons == Copy(uneven=1.0)
+    assert uneven.task == Copy()
+    plain = training(evaluation_sequences=200)
+    assert [r.bits for r in uneven.evaluate()] == [r.bits for r in plain.evaluate()]
+    assert not torch.equal(training(uneven=1.0).draw().inputs, training().draw().inputs)
 
 
 def test_seeds_begin_differently_and_see_different_sequences() -> None:
