@@ -308,7 +308,10 @@ def growth(device: torch.device, quick: bool, least: float) -> dict[str, Any]:
 
 
 def bench(device: torch.device, quick: bool = False, as_json: bool = False) -> None:
-    """Measure, and print a table or one JSON object with the same numbers."""
+    """Measure, and print a table or one JSON object with the same numbers.
+
+    Chapter: *How fast*.
+    """
     least = 0.1 if quick else 1.5
     rows = []
     if not as_json:
