@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from ntm.evaluation import Result
@@ -25,6 +26,8 @@ WEIGHTS, CARD, CURVE = "model.safetensors", "card.json", "curve.csv"
 TRIALS = "trials.csv"
 FIRST, FIRST_CURVE = "first.json", "first.csv"
 """Card and curve of the run from which this one went on with other settings."""
+LOCK = ".lock"
+"""Is locked by the process that writes to the folder; what it holds does not matter."""
 
 
 class FolderError(Exception):
@@ -37,6 +40,26 @@ class Trained(NamedTuple):
     model: nn.Module
     settings: Settings
     card: dict[str, Any]
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing to a folder; a killed one keeps nobody out.
+
+    Raises:
+        FolderError: another process is at it, or the folder cannot be written.
+    """
+    try:
+        lock = FileLock(folder / LOCK, timeout=0, is_singleton=True)
+        lock.acquire()
+    except Timeout as error:
+        raise FolderError(f"{folder}: another process is writing to it") from error
+    except OSError as error:
+        raise FolderError(f"{folder}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def load(folder: Path) -> Trained:

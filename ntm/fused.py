@@ -40,16 +40,16 @@ def step(
     seen = torch.cat([inputs, state.reads.flatten(-2)], dim=-1)
     hidden, carried = model.controller(seen, state.controller)
     told = model.heads(hidden)
-    before, where = state.memory.mT, state.weightings
-    look = lookup(before, told.write.key, *found[:2])
-    write = weighting(*look, where.write, told.write)
-    columns = written(before, write, *told.change, *found[2:3])
-    look_again = lookup(columns, told.read.key, *found[3:])
-    read = weighting(*look_again, where.read, told.read)
+    columns, previous = state.memory.mT, state.weightings
+    for_write = lookup(columns, told.write.key, *found[:2])
+    write = weighting(*for_write, previous.write, told.write)
+    columns = written(columns, write, *told.change, *found[2:3])
+    for_read = lookup(columns, told.read.key, *found[3:])
+    read = weighting(*for_read, previous.read, told.read)
     reads = (columns.unsqueeze(-3) * read.unsqueeze(-2)).sum(dim=-1)
     outputs = model.output(torch.cat([hidden, reads.flatten(-2)], dim=-1))
     after = State(columns.mT, Weightings(write, read), reads, carried)
-    return outputs, after, (*look, columns, *look_again)
+    return outputs, after, (*for_write, columns, *for_read)
 
 
 def lookup(columns: Tensor, key: Tensor, *known: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,7 +77,14 @@ def written(columns: Tensor, *parts: Tensor) -> Tensor:
 
 
 def weighting(dot: Tensor, squares: Tensor, previous: Tensor, told: Focus) -> Tensor:
-    """Return the weighting of `ntm.addressing.address`, from what `lookup` found."""
+    """Return the weightings of `ntm.addressing.address`, ``(…, H, N)``.
+
+    Args:
+        dot: what `lookup` found for the keys in `told`, ``(…, H, N)``.
+        squares: what it found for the rows, ``(…, N)``.
+        previous: the weightings of the step before, ``(…, H, N)``.
+        told: how to move on from there; a part for each head.
+    """
     of_key = one_over_length(told.key.square().sum(dim=-1, keepdim=True))
     similarity = dot * one_over_length(squares).unsqueeze(-2) * of_key
     # The largest is taken away before the strength is put on: PyTorch's compiler knows

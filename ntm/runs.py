@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import ntm
 from ntm import folders, room
@@ -129,8 +129,6 @@ class Run:
         if (folder / folders.CURVE).exists():
             rows = folders.read_curve(folder / folders.CURVE)
             run.curve = [r for r in rows if r.sequences <= run.training.sequences]
-            if worker.leads:
-                folders.write_curve(folder / folders.CURVE, run.curve)
         return run
 
     @staticmethod
@@ -166,13 +164,14 @@ class Run:
 
         Raises:
             FolderError: something could not be written; the last checkpoint is good.
+                Or another process trains this run.
             RoomError: there is not memory enough; if it ran out before there was a
                 checkpoint, the folder is gone.
         """
         if not self.training.finished:
             room.require(self.settings, *self._where)
         try:
-            with room.enough(self.settings, *self._where):
+            with room.enough(self.settings, *self._where), self._locked():
                 yield from self._train()
         except room.RoomError:
             if not (self.folder / CHECKPOINT).exists():
@@ -180,8 +179,8 @@ class Run:
             raise
 
     def _train(self) -> Iterator[list[Evaluation]]:
-        if self.worker.leads and not (self.folder / folders.CURVE).exists():
-            folders.append_curve(self.folder / folders.CURVE, [])
+        if self.worker.leads:
+            folders.write_curve(self.folder / folders.CURVE, self.curve)
         before = self.seconds - time.monotonic()
         for rows in self.training:
             self.curve += rows
@@ -194,9 +193,15 @@ class Run:
         if not has_card:
             self.choose(usual_trials(self.settings))
 
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        """Only the worker that writes holds the lock."""
+        if self.worker.leads:
+            return folders.locked(self.folder)
+        return contextlib.nullcontext()
+
     def _remove(self) -> None:
         """Leave the place to a run with fewer seeds."""
-        for name in (SETTINGS, folders.CURVE):
+        for name in (SETTINGS, folders.CURVE, folders.LOCK):
             (self.folder / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.folder.rmdir()
@@ -234,25 +239,40 @@ class Run:
 
         Raises:
             ValueError: a trial that cannot be, or a seed that the run does not have.
-            FolderError: something could not be written.
+            FolderError: something could not be written, or another process is at it.
         """
         wanted = self.settings.seeds if seeds is None else seeds
         for seed in wanted:
             if seed not in self.settings.seeds:
                 raise ValueError(f"seeds: got {seed}, needs one of the run's")
+        with self._locked():
+            results = self._try_all(wanted, trials, sequences, give_up)
+            average = self.worker.whole(self.training, self.settings.seeds)["average"]
+            if self.worker.leads:
+                folders.write_trials(self.folder / folders.TRIALS, results)
+                self._keep_best(results, average)
+        return results
+
+    def _try_all(
+        self,
+        seeds: Collection[int],
+        trials: Sequence[tuple[int, int | None]],
+        sequences: int,
+        give_up: float,
+    ) -> dict[int, list[Result]]:
+        """Return all results of all workers' seeds, old and new."""
         before = folders.read_trials(self.folder / folders.TRIALS)
         mine = {seed: before.get(seed, []) for seed in self.training.settings.seeds}
-        for seed in mine.keys() & set(wanted):
+        for seed in mine.keys() & set(seeds):
             mine[seed] = self._try(seed, trials, sequences, give_up, mine[seed])
-        results = {
+        return {
             seed: [Result(*row) for row in rows]
             for worker in self.worker.everyone(list(mine.items()))
             for seed, rows in worker
         }
-        average = self.worker.whole(self.training, self.settings.seeds)["average"]
-        if not self.worker.leads:
-            return results
-        folders.write_trials(self.folder / folders.TRIALS, results)
+
+    def _keep_best(self, results: dict[int, list[Result]], average: Tensor) -> None:
+        """Write the machine of the best seed, and its card."""
         best = min(
             results,
             key=lambda s: (-len(results[s]), sum(r.wrong_bits for r in results[s])),
@@ -286,7 +306,6 @@ class Run:
             card["first"] = folders.read_json(self.folder / folders.FIRST)
         row = average[self.settings.seeds.index(best)]
         folders.save(self.folder, self.training.population.named(row), card)
-        return results
 
     def _try(
         self,

@@ -36,8 +36,8 @@ class Settings:
         rise, hold, fall: the learning rate rises until the first of these shares of the
             run, stays until the second, falls until the third, and stays low.
         clip_usual: a gradient longer than this many times what is usual is shortened to
-            it; usual is the root mean square of the norms of the last 1,000 or so, and
-            while the learning rate falls, so many times more is allowed.
+            it.  Usual is the root mean square of the last 1,000 norms or so.  The limit
+            grows as the learning rate falls, so that it limits the step.
         clip_norm: a gradient longer than this is shortened to it.
         clip_component: each number of a gradient is held within ± this.
         average: how much of the running average of the parameters stays from one update
@@ -126,7 +126,8 @@ class Settings:
 
     def make_task(self, learning: bool = False) -> Task:
         """Return the task, as it is judged or as it is learned."""
-        return TASKS[self.task](uneven=self.uneven if learning else 0.0)
+        options = {"uneven": self.uneven} if learning and self.uneven else {}
+        return TASKS[self.task](**options)
 
     def make_model(self, seed: int) -> nn.Module:
         """Return a machine as this seed begins with."""

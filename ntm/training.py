@@ -116,7 +116,7 @@ class Training:
         self.updates += 1
         self._stop_where_not_finite(gradient)
         moves = self.running.unsqueeze(-1)
-        # At first this is of few updates, as is the average of the parameters below.
+        # Both averages are of few updates at first, so that they do not lag behind.
         new = max(1 / self.updates, 1e-3)
         usual = (1 - new) * self.usual + new * limited.square().sum(-1, keepdim=True)
         self.usual = torch.where(moves, usual, self.usual)
@@ -227,20 +227,20 @@ LOWEST = 0.01
 
 
 def limit(gradient: Tensor, usual: Tensor, now: float, settings: Settings) -> Tensor:
-    """Return the gradient, shortened to the allowed norm, each seed's by itself.
+    """Return the gradient, each seed's shortened to the norm it may have.
 
     Args:
         gradient: ``(seeds, P)``.
-        usual: mean square of the norms that were let through lately, ``(seeds, 1)``;
-            0 if there were none.
-        now: the learning rate.  What is unusually long may be longer the lower it is:
-            the step that comes of it is no longer for that.
-        settings: how long a gradient may be.
+        usual: mean of the squared norms that were let through lately, ``(seeds, 1)``;
+            0 before the first.
+        now: the learning rate.  What it has fallen by, the limit has grown by: what is
+            limited is the step that comes of the gradient.
+        settings: the limits, ``clip_usual``, ``clip_norm`` and ``clip_component``.
     """
     norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-    most = settings.clip_usual * settings.learning_rate / max(now, 1e-12)
-    often = torch.where(usual > 0, most * usual.sqrt(), math.inf)
-    allowed = often.clamp_max(settings.clip_norm)
+    times = settings.clip_usual * settings.learning_rate / max(now, 1e-12)
+    allowed = torch.where(usual > 0, times * usual.sqrt(), math.inf)
+    allowed = allowed.clamp_max(settings.clip_norm)
     shortened: Tensor = gradient * (allowed / norm).clamp_max(1)
     return shortened.clamp(-settings.clip_component, settings.clip_component)
 

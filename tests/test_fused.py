@@ -1,7 +1,5 @@
 """The fused step is the plain one: same numbers, same gradients, also at the edges."""
 
-from typing import Any
-
 import pytest
 import torch
 from machines import INPUTS, LOCATIONS, MODELS, WIDTH, small
@@ -15,14 +13,14 @@ from ntm.machine import NTM, State
 from ntm.memory import write
 
 
-def state(model: NTM, **changes: Any) -> State:
+def state(model: NTM) -> State:
     """A state in which every number counts."""
     begin = model.initial_state(2)
     weightings = type(begin.weightings)(
         *(torch.rand_like(w).softmax(dim=-1) for w in begin.weightings)
     )
     memory = torch.randn_like(begin.memory)
-    return begin._replace(memory=memory, weightings=weightings)._replace(**changes)
+    return begin._replace(memory=memory, weightings=weightings)
 
 
 def both(model: NTM, before: State) -> list[tuple[Tensor, ...]]:

@@ -106,6 +106,26 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(copied: Path) -> None:
     assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
 
 
+def test_two_processes_do_not_write_to_one_folder(copied: Path) -> None:
+    before = {path.name: path.read_bytes() for path in copied.iterdir()}
+    command = [sys.executable, "-m", "ntm", "resume", copied, "--eager"]
+    with folders.locked(copied):
+        second = subprocess.run(command, capture_output=True, text=True)
+        assert {n: (copied / n).read_bytes() for n in before} == before
+        assert second.returncode == 1
+        assert second.stderr.splitlines()[-1].endswith(
+            f"{copied}: another process is writing to it"
+        )
+        with folders.locked(copied):
+            pass  # the same process may: a run chooses at its end
+    subprocess.run(command, capture_output=True, check=True)
+
+
+def test_a_killed_process_keeps_nobody_out(copied: Path) -> None:
+    (copied / folders.LOCK).touch()
+    resumed(copied)
+
+
 def test_the_stopped_seeds_are_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +183,7 @@ def test_a_first_run_that_does_not_fit_is_refused(
 
 
 def test_a_folder_holds_what_the_design_says(whole: Path) -> None:
-    names = {path.name for path in whole.iterdir()}
+    names = {path.name for path in whole.iterdir()} - {folders.LOCK}
     assert names == {WEIGHTS, CARD, CURVE, CHECKPOINT, SETTINGS, folders.TRIALS}
     model, settings, card = folders.load(whole)
     assert settings == tiny.settings()
@@ -201,6 +221,9 @@ def test_the_curve_has_a_row_for_each_seed_and_evaluation(whole: Path) -> None:
 
 def test_nothing_in_a_run_is_pickled(whole: Path) -> None:
     for path in whole.iterdir():
+        if path.name == folders.LOCK:
+            assert path.read_bytes() == b""
+            continue
         assert path.suffix in {".safetensors", ".json", ".csv"}
         assert not path.read_bytes().startswith((b"PK", b"\x80"))
 
