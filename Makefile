@@ -21,11 +21,11 @@ lab: ## open the notebooks in JupyterLab
 	@.venv/bin/python -m jupyterlab --preferred-dir book $(if $(filter 0,$(shell id -u)),--allow-root)
 
 train: ## train eight machines to copy, into runs/copy (minutes); see python -m ntm --help
-	@.ci/install test
+	@.ci/install train
 	@.venv/bin/python -m ntm train copy --seeds 8 --out runs/copy
 
 bench: ## measure how fast training is on this computer (minutes); see python -m ntm bench --help
-	@.ci/install test
+	@.ci/install train
 	@.venv/bin/python -m ntm bench
 
 refresh: ## run the notebooks again and store their outputs (one: NOTEBOOK=book/shift.ipynb)

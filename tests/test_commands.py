@@ -166,6 +166,16 @@ def test_tests_are_not_run_without_their_tools(
     assert advice in place.complaint(".ci/install test")
 
 
+def test_training_needs_a_compiler_and_no_browser(place: Place) -> None:
+    place.has_python()
+    assert "install g++" in place.complaint(".ci/install train")
+    place.has("g++")
+    assert place.run(".ci/install train").returncode == 0
+    wants = [call for call in place.calls() if "-e ." in call]
+    assert wants
+    assert not any("--group" in call for call in wants)
+
+
 def test_an_unknown_goal_is_refused(place: Place) -> None:
     assert "usage" in place.complaint(".ci/install everything")
 

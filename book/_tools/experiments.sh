@@ -26,22 +26,24 @@ try() {
     --give-up 0.01 --device "$device"
 }
 
-# Thirty-two seeds of each controller; then a short second stage with few locations.
+# Thirty-two seeds of each controller; then a second, shorter stage with few locations.
+# Of the seeds that are without a wrong bit at the end, the one to ship was then found by
+# `choose --seeds` with 1,000 sequences of each of the lengths 1 to 20, 30, 50, 80 and 120.
 for controller in lstm feedforward; do
-  run "$controller-first" --controller "$controller" --seeds 32 --sequences 36000
-done
-for controller in lstm feedforward; do
+  run "$controller-first" --controller "$controller" --seeds 32
   run "copy-$controller" --controller "$controller" --seeds 32 --first "$runs/$controller-first" \
-    --training-locations 28 --sequences 12000 --learning-rate 3e-4 --rise 0.05 --hold 0.3 --fall 1
+    --sequences 24000 --training-locations 22 --uneven 0.5 --learning-rate 3e-4 --rise 0.05 \
+    --hold 0.5 --fall 1
   try "copy-$controller" "10 20 30 50 80 120" 128 100
-  try "copy-$controller" "200 500 1000" 1024 10
-  try "copy-$controller" 2000 2048 2
+  try "copy-$controller" "200 500 1000" 1024 5
+  try "copy-$controller" 2000 2048 1
   try "copy-$controller" 5000 5120 1
   try "copy-$controller" 10000 10240 1
 done
 
 # The LSTM without a memory, for comparison, and the paper's own recipe.
 run copy-baseline --model baseline --sequences 200000 --batch-size 32 --evaluate-every 1600 \
-  --average 0.995 --hold 0.5 --fall 1 --clip-usual inf
-run paper --controller lstm --seeds 4 --sequences 20000 --batch-size 1 --optimizer rmsprop \
-  --learning-rate 1e-4 --rise 0 --hold 0.999 --fall 1 --clip-usual inf --clip-norm inf --clip-component 10 --average 0
+  --average 0.995 --hold 0.5 --fall 1 --clip-usual inf --uneven 0
+run paper --controller lstm --seeds 8 --sequences 60000 --batch-size 1 --optimizer rmsprop \
+  --learning-rate 1e-4 --rise 0 --hold 0.999 --fall 1 --clip-usual inf --clip-norm inf \
+  --clip-component 10 --average 0 --uneven 0
