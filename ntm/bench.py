@@ -8,7 +8,6 @@ are those that the processor spent on this program, so that others do not count.
 import gc
 import importlib.util
 import json
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from ntm.runs import device_name
+from ntm.origin import device_name, versions
 from ntm.settings import Settings
 from ntm.tasks import Batch, Copy, cost_in_bits
 from ntm.training import Training
@@ -335,8 +334,7 @@ def bench(device: torch.device, quick: bool = False, as_json: bool = False) -> N
                 {
                     "rows": [row._asdict() for row in rows],
                     "growth": grown,
-                    "versions": {"python": platform.python_version()}
-                    | {"torch": torch.__version__},
+                    "versions": versions(),
                     "device_name": device_name(device),
                 }
             )

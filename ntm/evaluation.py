@@ -1,6 +1,6 @@
 """How well a trained machine does, at any length and with any memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -80,3 +80,52 @@ def evaluate(
         wrong_bits=sum(wrong),
         exact=wrong.count(0),
     )
+
+
+def share_wrong(result: Result, task: Task) -> float:
+    """Return the share of wrong bits."""
+    return result.wrong_bits / (result.sequences * result.length * task.output_size)
+
+
+def try_each(
+    model: nn.Module,
+    task: Task,
+    trials: Sequence[tuple[int, int | None]],
+    sequences: int = 100,
+    give_up: float = 1.0,
+    before: Sequence[Result] = (),
+) -> list[Result]:
+    """Return results at each length and memory in turn, those of before among them.
+
+    Args:
+        model: an `NTM` or a `Baseline`.
+        task: where the sequences come from.
+        trials: pairs of a length and a number of memory locations, None for the
+            model's own; easier ones first.
+        sequences: how many at each length.
+        give_up: after a larger share of wrong bits the model is not tried at a greater
+            length with no more locations per vector.
+        before: earlier results; a new one at the same length and with the same
+            locations takes the place of the old one.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
+    """
+    results = list(before)
+    failed = [r for r in results if share_wrong(r, task) > give_up]
+    for length, locations in trials:
+        room: int = locations or getattr(model, "memory_locations", None) or 0
+        if any(
+            r.length <= length and room * r.length <= (r.memory_locations or 0) * length
+            for r in failed
+        ):
+            continue
+        result = evaluate(
+            model, task, length, sequences=sequences, memory_locations=locations
+        )
+        where = (result.length, result.memory_locations)
+        results = [r for r in results if (r.length, r.memory_locations) != where]
+        results.append(result)
+        if share_wrong(result, task) > give_up:
+            failed.append(result)
+    return results

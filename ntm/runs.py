@@ -6,8 +6,6 @@ trained machine of one seed, as `ntm.folders` has it.
 """
 
 import contextlib
-import platform
-import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -15,12 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-import ntm
-from ntm import folders, room
-from ntm.evaluation import Result, evaluate
+from ntm import folders, origin, room
+from ntm.evaluation import Result, try_each
 from ntm.folders import FolderError
 from ntm.settings import Settings
-from ntm.tasks import Task
 from ntm.training import Evaluation, Stopped, solved_after
 from ntm.workers import ALONE, Worker
 
@@ -264,7 +260,14 @@ class Run:
         before = folders.read_trials(self.folder / folders.TRIALS)
         mine = {seed: before.get(seed, []) for seed in self.training.settings.seeds}
         for seed in mine.keys() & set(seeds):
-            mine[seed] = self._try(seed, trials, sequences, give_up, mine[seed])
+            mine[seed] = try_each(
+                self.machine(seed),
+                self.training.task,
+                trials,
+                sequences,
+                give_up,
+                mine[seed],
+            )
         return {
             seed: [Result(*row) for row in rows]
             for worker in self.worker.everyone(list(mine.items()))
@@ -284,15 +287,11 @@ class Run:
             "settings": self.settings.to_json(),
             "sequences": self.training.sequences,
             "seconds": round(self.seconds, 1),
-            "device": device_name(self.training.device),
+            "device": origin.device_name(self.training.device),
             "threads": torch.get_num_threads(),
             "workers": self.worker.size,
-            "versions": {
-                "ntm": ntm.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
-            "commit": commit(),
+            "versions": origin.versions(),
+            "commit": origin.commit(),
             "solved": {str(s): n for s, n in solved_after(self.curve).items()},
             "stopped": [row._asdict() for row in self.training.stopped],
             "results": [result._asdict() for result in results[best]],
@@ -307,35 +306,6 @@ class Run:
         row = average[self.settings.seeds.index(best)]
         folders.save(self.folder, self.training.population.named(row), card)
 
-    def _try(
-        self,
-        seed: int,
-        trials: Sequence[tuple[int, int | None]],
-        sequences: int,
-        give_up: float,
-        before: list[Result],
-    ) -> list[Result]:
-        """Return what a seed was tried on before, and now."""
-        machine, task, results = self.machine(seed), self.training.task, list(before)
-        failed = [r for r in results if share_wrong(r, task) > give_up]
-        for length, locations in trials:
-            room = locations or self.settings.memory_locations
-            if any(
-                r.length <= length
-                and room * r.length <= (r.memory_locations or 0) * length
-                for r in failed
-            ):
-                continue
-            result = evaluate(
-                machine, task, length, sequences=sequences, memory_locations=locations
-            )
-            where = (result.length, result.memory_locations)
-            results = [r for r in results if (r.length, r.memory_locations) != where]
-            results.append(result)
-            if share_wrong(result, task) > give_up:
-                failed.append(result)
-        return results
-
     def machine(self, seed: int) -> nn.Module:
         """Return the machine of one seed, its parameters averaged, on the CPU.
 
@@ -346,11 +316,6 @@ class Run:
         model = self.settings.make_model(seed)
         model.load_state_dict({name: w.detach().cpu() for name, w in weights.items()})
         return model
-
-
-def share_wrong(result: Result, task: Task) -> float:
-    """Return the share of wrong bits."""
-    return result.wrong_bits / (result.sequences * result.length * task.output_size)
 
 
 def _make_folder(folder: Path) -> None:
@@ -386,30 +351,3 @@ def how_chosen(results: list[Result], seeds: int) -> str:
     return (
         f"of {seeds} seeds the one tried farthest with the fewest wrong bits: {where}"
     )
-
-
-def device_name(device: torch.device) -> str:
-    """Return the name by which its maker sells this device."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def commit() -> str | None:
-    """Return the commit of the package's source, if it is in a checkout."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
