@@ -78,7 +78,7 @@ class Settings:
     clip_component: float = math.inf
     average: float = 0.999
     training_locations: int = 0
-    uneven: float = 0.25
+    uneven: float = 0.5
     evaluate_every: int = 400
     evaluation_sequences: int = 100
 

@@ -32,8 +32,7 @@ try() {
 for controller in lstm feedforward; do
   run "$controller-first" --controller "$controller" --seeds 32
   run "copy-$controller" --controller "$controller" --seeds 32 --first "$runs/$controller-first" \
-    --sequences 24000 --training-locations 22 --uneven 0.5 --learning-rate 3e-4 --rise 0.05 \
-    --hold 0.5 --fall 1
+    --sequences 24000 --training-locations 22 --learning-rate 3e-4 --rise 0.05 --hold 0.5 --fall 1
   try "copy-$controller" "10 20 30 50 80 120" 128 100
   try "copy-$controller" "200 500 1000" 1024 5
   try "copy-$controller" 2000 2048 1
