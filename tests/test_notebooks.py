@@ -65,6 +65,21 @@ def test_no_cell_warns_or_fails(notebook: Any) -> None:
 
 
 @every_notebook
+def test_every_solution_solves_its_exercise(notebook: Any) -> None:
+    """Each exercise is checked twice: with nothing filled in, and with its solution."""
+    counts = [
+        re.search(r"^(\d+) of (\d+) agree$", cell.outputs[0].text, re.MULTILINE)
+        for _, cell in code_cells(notebook)
+        if re.search(r"^check\(", cell.source, re.MULTILINE)
+    ]
+    for empty, solved in zip(counts[::2], counts[1::2], strict=True):
+        assert empty
+        assert empty[1] == "0"
+        assert solved
+        assert solved[1] == solved[2], f"a solution differs: {solved[0]}"
+
+
+@every_notebook
 def test_every_picture_says_in_words_what_it_shows(notebook: Any) -> None:
     for name, cell in code_cells(notebook):
         if any(
