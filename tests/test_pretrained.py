@@ -59,23 +59,27 @@ def test_every_seed_was_solved_within_fifty_thousand_sequences(name: str) -> Non
     assert all(n is not None and n <= 50_000 for n in card["solved"].values())
 
 
-def test_every_feed_forward_seed_stayed_solved() -> None:
-    card, rows = pretrained.stages("copy-feedforward")[0]
-    late = [r.wrong_bits for r in rows if r.sequences > card["sequences"] / 2]
-    assert max(late) <= 1
+@every_machine
+def test_the_first_eight_seeds_stayed_solved_and_nearly_all_others(name: str) -> None:
+    card, rows = pretrained.stages(name)[0]
+    late = [r for r in rows if r.sequences > card["sequences"] / 2]
+    slipped = {r.seed for r in late if r.wrong_bits > 1}
+    assert not slipped & set(range(8))
+    assert len(slipped) <= (1 if name == "copy-lstm" else 0)
 
 
 @every_machine
-def test_the_card_has_a_thousand_sequences_of_each_length(name: str) -> None:
+def test_not_one_bit_was_wrong_in_a_thousand_sequences_of_each_length(
+    name: str,
+) -> None:
     for length in [*range(1, 21), 30, 50, 80, 120]:
         row = promised(name)[length, 128]
-        assert row.sequences == 1000
-        assert row.exact >= 999  # not yet 1,000 at each: two of 24,000 go wrong
+        assert (row.sequences, row.wrong_bits, row.exact) == (1000, 0, 1000)
 
 
 @every_machine
 def test_the_card_tells_of_ten_thousand_vectors_without_a_wrong_bit(name: str) -> None:
-    for length, locations in ((2000, 2048), (5000, 5120), (10_000, 10_240)):
+    for length, locations in ((2000, 4096), (5000, 8192), (10_000, 16_384)):
         assert promised(name)[length, locations].wrong_bits == 0
 
 
