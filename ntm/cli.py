@@ -19,9 +19,10 @@ import torch
 
 from ntm import folders, pretrained, workers
 from ntm.controllers import CONTROLLERS
-from ntm.evaluation import Result, evaluate
+from ntm.evaluation import Result, evaluate, pays_to_compile
 from ntm.folders import FolderError, Trained
 from ntm.optimizers import OPTIMIZERS
+from ntm.population import Population
 from ntm.runs import Run
 from ntm.settings import MODELS, Settings
 from ntm.tasks import TASKS
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--seed", type=int, default=0, help="of the sequences")
     test.add_argument("--json", action="store_true", help="print one JSON object")
     test.add_argument("--save", action="store_true", help="add results to the card")
+    _add_compiled(test)
     _add_device(test)
 
     choose = commands.add_parser("choose", help="keep the seed that does best at this")
@@ -119,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a seed with a larger share of its bits wrong is tried at no longer ones",
     )
     choose.add_argument("--seeds", type=int, nargs="+", help="to try; all by default")
+    _add_compiled(choose)
     _add_device(choose)
 
     measure = commands.add_parser("bench", help="measure how fast training is")
@@ -254,6 +257,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     folder, (model, settings, card) = _open(options.model)
     task = settings.make_task()
     results: list[Result] = []
+    trials = [(length, options.memory_locations) for length in options.lengths]
+    compiled = options.compiled and pays_to_compile(model, trials, options.sequences)
+    fast = Population(model.to(device)) if compiled else None
     if not options.json:
         print("  length  locations  sequences  wrong bits    exact")
     for length in options.lengths:
@@ -264,6 +270,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             sequences=options.sequences,
             seed=options.seed,
             memory_locations=options.memory_locations,
+            fast=fast,
         )
         results.append(result)
         if not options.json:
@@ -291,7 +298,7 @@ def _rows(results: list[Result]) -> list[dict[str, Any]]:
 
 
 def _choose(options: argparse.Namespace) -> int:
-    run = Run.resume(options.folder, _prepare(options), compiled=False)
+    run = Run.resume(options.folder, _prepare(options), options.compiled)
     if not run.training.finished:
         raise FolderError(f"{options.folder}: is not finished; resume it first")
     trials = [(length, options.memory_locations) for length in options.lengths]

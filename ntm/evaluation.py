@@ -4,14 +4,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ntm._checks import require_whole
 from ntm.baseline import Baseline
+from ntm.population import Population
 from ntm.tasks import Task, wrong_bits
 
 SIDE_BY_SIDE = 100
 """Sequences of one pass: few enough that the memory of all of them stays small."""
+
+LONG = 2**24
+"""Steps × sequences × locations from which on it pays to compile: ten seconds without,
+half of that for the compiler."""
 
 
 class Result(NamedTuple):
@@ -36,6 +41,7 @@ def evaluate(
     sequences: int = 100,
     seed: int = 0,
     memory_locations: int | None = None,
+    fast: Population | None = None,
 ) -> Result:
     """Return how a model does on random sequences of one length.
 
@@ -46,6 +52,8 @@ def evaluate(
         sequences: how many.
         seed: of the sequences: the same seed and length, the same sequences.
         memory_locations: N; the model's own unless said otherwise.
+        fast: a compiled population of the same structure, whose steps run the model:
+            the same logits up to rounding.  None: the model runs by itself.
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
@@ -64,14 +72,14 @@ def evaluate(
             "no memory"
         )
     parameter = next(model.parameters())
-    begin: Callable[..., Any] = model.initial_state  # type: ignore[assignment]
+    run = _alone(model) if fast is None else _among(fast, model)
     stream = torch.Generator().manual_seed(seed)
     wrong: list[int] = []
     while len(wrong) < sequences:
         count = min(SIDE_BY_SIDE, sequences - len(wrong))
         batch = task.batch(stream, count, length)
         inputs = batch.inputs.to(parameter.device, parameter.dtype)
-        logits, _ = model(inputs, begin(count, **settings))
+        logits = run(inputs, **settings)
         wrong += wrong_bits(logits.float().cpu(), batch).tolist()
     return Result(
         length=length,
@@ -80,6 +88,42 @@ def evaluate(
         wrong_bits=sum(wrong),
         exact=wrong.count(0),
     )
+
+
+def _alone(model: nn.Module) -> Callable[..., Tensor]:
+    begin: Callable[..., Any] = model.initial_state  # type: ignore[assignment]
+    return lambda inputs, **settings: model(inputs, begin(inputs.shape[1], **settings))[
+        0
+    ]
+
+
+def _among(population: Population, model: nn.Module) -> Callable[..., Tensor]:
+    row = population.stack([model])
+    return lambda inputs, **settings: population(
+        row, inputs.unsqueeze(1), **settings
+    ).squeeze(1)
+
+
+def pays_to_compile(
+    model: nn.Module,
+    trials: Sequence[tuple[int, int | None]],
+    sequences: int,
+    models: int = 1,
+) -> bool:
+    """Return whether these trials take longer than the compiler does.
+
+    Args:
+        model: an `NTM`, or a `Baseline`, for which it never pays.
+        trials: pairs of a length and a number of memory locations, None for the
+            model's own.
+        sequences: how many at each length.
+        models: how many of this kind are tried.
+    """
+    if isinstance(model, Baseline):
+        return False
+    own: Any = model.memory_locations
+    work = sum(2 * length * (locations or own) for length, locations in trials)
+    return bool(work * sequences * models >= LONG)
 
 
 def share_wrong(result: Result, task: Task) -> float:
@@ -94,6 +138,7 @@ def try_each(
     sequences: int = 100,
     give_up: float = 1.0,
     before: Sequence[Result] = (),
+    fast: Population | None = None,
 ) -> list[Result]:
     """Return results at each length and memory in turn, those of before among them.
 
@@ -107,6 +152,7 @@ def try_each(
             length with no more locations per vector.
         before: earlier results; a new one at the same length and with the same
             locations takes the place of the old one.
+        fast: as `evaluate` has it.
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
@@ -121,7 +167,12 @@ def try_each(
         ):
             continue
         result = evaluate(
-            model, task, length, sequences=sequences, memory_locations=locations
+            model,
+            task,
+            length,
+            sequences=sequences,
+            memory_locations=locations,
+            fast=fast,
         )
         where = (result.length, result.memory_locations)
         results = [r for r in results if (r.length, r.memory_locations) != where]

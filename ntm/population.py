@@ -95,7 +95,8 @@ class Population:
     def _steps(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Steps:
         """Return the compiled step for such tensors, which is made only once."""
         tensors = pytree.tree_leaves((named, inputs, state))
-        alike = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
+        shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
+        alike = torch.is_grad_enabled(), shapes
         if alike not in self._known:
             self._known[alike] = Steps(self._method, named, inputs, state)
         return self._known[alike]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ntm import folders, origin, room
-from ntm.evaluation import Result, try_each
+from ntm.evaluation import Result, pays_to_compile, try_each
 from ntm.folders import FolderError
 from ntm.settings import Settings
 from ntm.training import Evaluation, Stopped, solved_after
@@ -259,14 +259,20 @@ class Run:
         """Return all results of all workers' seeds, old and new."""
         before = folders.read_trials(self.folder / folders.TRIALS)
         mine = {seed: before.get(seed, []) for seed in self.training.settings.seeds}
-        for seed in mine.keys() & set(seeds):
+        wanted = mine.keys() & set(seeds)
+        training = self.training
+        compiled = training.population.compiled and pays_to_compile(
+            self.settings.make_model(0), trials, sequences, len(wanted)
+        )
+        for seed in sorted(wanted):
             mine[seed] = try_each(
-                self.machine(seed),
-                self.training.task,
+                self.machine(seed).to(training.device),
+                training.task,
                 trials,
                 sequences,
                 give_up,
                 mine[seed],
+                training.population if compiled else None,
             )
         return {
             seed: [Result(*row) for row in rows]

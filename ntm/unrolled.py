@@ -35,6 +35,8 @@ OPTIONS = {
 class Steps:
     """The step of a model for many seeds and its gradient, compiled for one shape.
 
+    Where no gradients are recorded, only the step is compiled, and ``back`` is None.
+
     Args:
         call: a module that is called with the name of a method of its ``model``.
         named: the parameters, each ``(seeds, *shape)``.  Those whose names begin with
@@ -67,15 +69,18 @@ class Steps:
         self.carried = len(leaves)
         self._by_columns = [not leaf.is_contiguous() for leaf in leaves]
         values = [named[name] for name in self.names]
+        differentiable = torch.is_grad_enabled()
+        self.back: Function | None = None
         with torch.no_grad():
             tensors = [t.detach() for t in (*values, inputs, *leaves)]
             outputs, after, _, results = self.split(self._all_ahead(*tensors))
             self.ahead = _compiled(self._all_ahead, tensors)
-            tensors += [*results, outputs, *after]
-            gradients = self._all_back(*tensors)[len(self.layers) :]
-            for made in (after, gradients):
-                assert [*map(_layout, made)] == [*map(_layout, leaves)]
-            self.back = _compiled(self._all_back, tensors)
+            assert [*map(_layout, after)] == [*map(_layout, leaves)]
+            if differentiable:
+                tensors += [*results, outputs, *after]
+                gradients = self._all_back(*tensors)[len(self.layers) :]
+                assert [*map(_layout, gradients)] == [*map(_layout, leaves)]
+                self.back = _compiled(self._all_back, tensors)
 
     def _all_ahead(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return self._laid_out(vmap(self._ahead)(*tensors), 1)
@@ -207,6 +212,7 @@ class _Sequence(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
         steps, n = ctx.steps, len(ctx.steps.layers)
+        assert steps.back is not None  # gradients were recorded when it was made
         state = [torch.zeros_like(t) for t in ctx.last]
         pairs = []
         for g in reversed(gradient.contiguous().unbind(0)):

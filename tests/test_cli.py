@@ -1,15 +1,17 @@
 """The command line: one line and an exit code for what cannot be done, JSON for what can."""
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
 import torch
 
-from ntm import folders, pretrained
+from ntm import evaluation, folders, population, pretrained, unrolled
 from ntm.cli import main
 from ntm.evaluation import evaluate
 from ntm.tasks import Copy
@@ -153,6 +155,37 @@ def test_choose_tries_the_seeds_that_are_named_and_replaces_what_was_less(
     assert folders.load(tmp_path / "x").card["seed"] == 1  # tried farthest
     said = refused(capsys, 1, "choose", folder, "--lengths", 3, "--seeds", 9)
     assert "seeds: got 9, needs one of the run's" in said
+
+
+def test_what_takes_long_is_compiled_and_comes_to_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.finished(tmp_path / "x")
+    compiled: list[int] = []
+    steps = population.Steps
+
+    def counted(*given: Any) -> unrolled.Steps:
+        compiled.append(1)
+        return steps(*given)
+
+    monkeypatch.setattr(population, "Steps", counted)
+    commands = (
+        ["evaluate", str(tmp_path / "x"), "--lengths", "5", "9", "--sequences", "4"],
+        ["choose", str(tmp_path / "x"), "--lengths", "5", "9", "--sequences", "4"],
+    )
+    for command in commands:
+        monkeypatch.setattr(evaluation, "LONG", math.inf)
+        assert main(command) == 0
+        expected = capsys.readouterr().out
+        assert not compiled
+        monkeypatch.setattr(evaluation, "LONG", 0)
+        assert main([*command, "--eager"]) == 0
+        assert capsys.readouterr().out == expected
+        assert not compiled
+        assert main(command) == 0
+        assert capsys.readouterr().out == expected
+        assert compiled.pop()  # once for all lengths and all seeds
+        assert not compiled
 
 
 def test_a_damaged_file_of_trials_is_refused(

@@ -9,6 +9,7 @@ from ntm import pretrained
 from ntm.baseline import Baseline
 from ntm.evaluation import Result, evaluate
 from ntm.machine import NTM
+from ntm.population import Population
 from ntm.tasks import Copy
 from ntm.training import solved_after
 
@@ -107,6 +108,16 @@ def test_sequences_never_seen_come_out_without_a_wrong_bit(
 ) -> None:
     result = evaluate(pretrained.load(name), Copy(), length, sequences=10, seed=77)
     assert (result.wrong_bits, result.exact) == (0, 10)
+
+
+@every_machine
+def test_a_compiled_population_finds_the_same_wrong_bits(name: str) -> None:
+    """More vectors than locations: many bits are wrong, and all the same ones."""
+    model = pretrained.load(name).double()
+    told = {"length": 40, "sequences": 3, "memory_locations": 24}
+    alone = evaluate(model, Copy(), **told)
+    assert alone.wrong_bits > 40
+    assert evaluate(model, Copy(), **told, fast=Population(model)) == alone
 
 
 @every_model
