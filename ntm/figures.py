@@ -5,6 +5,7 @@ whole book, dark ink on a transparent ground: the pages turn it light in the dar
 Each function draws into axes that it is given, so that chapters can combine them.
 """
 
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
+
+from ntm.training import Evaluation
 
 WIDTH = 5.6
 """Inches: 538 pixels on a page, and an 11-point font still reads at 358 on a phone."""
@@ -138,6 +141,36 @@ def weightings_image(
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("location")
     axes.set_title(title)
+
+
+def learning_curves(
+    axes: Axes,
+    curve: Sequence[Evaluation],
+    colour: str,
+    label: str = "",
+    value: str = "bits",
+) -> None:
+    """Draw the curves of all seeds, thin, and their median, thick.
+
+    With four seeds or more there is a band, too: between the quartiles, where half of
+    the seeds are.  ``value`` is ``"bits"`` or ``"wrong_bits"``.
+    """
+    ink = COLOURS.get(colour, colour)
+    by_seed: dict[int, list[tuple[int, float]]] = {}
+    by_time: dict[int, list[float]] = {}
+    for row in curve:
+        y = getattr(row, value)
+        by_seed.setdefault(row.seed, []).append((row.sequences, y))
+        by_time.setdefault(row.sequences, []).append(y)
+    for points in by_seed.values():
+        axes.plot(*zip(*points, strict=True), color=ink, linewidth=0.5, alpha=0.3)
+    times = sorted(by_time)
+    if all(len(values) >= 4 for values in by_time.values()):
+        bands = [statistics.quantiles(by_time[time], n=4) for time in times]
+        low, _, high = zip(*bands, strict=True)
+        axes.fill_between(times, low, high, color=ink, alpha=0.25, linewidth=0)
+    medians = [statistics.median(by_time[time]) for time in times]
+    axes.plot(times, medians, color=ink, label=label)
 
 
 def address_bars(

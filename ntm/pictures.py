@@ -4,11 +4,14 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 from torch import nn
 
 from ntm import folders
+from ntm.figures import learning_curves
 from ntm.machine import NTM
 from ntm.settings import Settings
+from ntm.training import solved_after
 
 
 def draw(
@@ -26,23 +29,18 @@ def draw(
 
 
 def curves(folder: Path) -> Figure:
-    """Return the cost of every seed against the sequences it has seen."""
+    """Return the cost of every seed against the sequences seen, and their median."""
     rows = folders.read_curve(folder / folders.CURVE)
+    solved = solved_after(rows).values()
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for seed in sorted({row.seed for row in rows}):
-        mine = [row for row in rows if row.seed == seed]
-        axes.plot(
-            [row.sequences / 1000 for row in mine],
-            [row.bits for row in mine],
-            label=f"seed {seed}",
-            linewidth=1,
-        )
-    axes.set_xlabel("sequences seen (thousands)")
+    learning_curves(axes, rows, "memory")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.set_xlabel("sequences seen by each seed")
     axes.set_ylabel("bits per sequence")
     axes.set_ylim(bottom=0)
-    axes.set_title("Cost of copying")
-    axes.legend(fontsize="small", ncols=2)
+    count = sum(after is not None for after in solved)
+    axes.set_title(f"Cost of copying, {count} of {len(solved)} seeds solved")
     return figure
 
 

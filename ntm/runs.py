@@ -349,11 +349,10 @@ def how_chosen(results: list[Result], seeds: int) -> str:
     """Return in words how a seed was chosen."""
     if seeds == 1:
         return "the only seed"
-    where = ", ".join(
-        f"{r.wrong_bits} in {r.sequences} sequences of length {r.length}"
-        + (f" with {r.memory_locations} locations" if r.memory_locations else "")
-        for r in results
-    )
+    wrong = sum(r.wrong_bits for r in results)
+    sequences = sum(r.sequences for r in results)
+    lengths = sorted({r.length for r in results})
     return (
-        f"of {seeds} seeds the one tried farthest with the fewest wrong bits: {where}"
+        f"of {seeds} seeds the one tried farthest with the fewest wrong bits: {wrong} in "
+        f"{sequences} sequences of lengths {lengths[0]} to {lengths[-1]}"
     )

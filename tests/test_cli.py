@@ -124,7 +124,8 @@ def test_choose_keeps_the_seed_that_does_best_at_what_is_asked(
     best = folders.load(tmp_path / "x").card
     assert wrong[best["seed"]] == min(wrong.values())
     assert kept.endswith(f"seed {best['seed']} is kept")
-    assert best["chosen"].endswith("in 5 sequences of length 4 with 9 locations")
+    # Two lengths in the run's own trials, of 100 sequences each, and the two asked for.
+    assert best["chosen"].endswith("in 210 sequences of lengths 3 to 22")
     trials = folders.read_trials(tmp_path / "x" / folders.TRIALS)
     assert [[r.length for r in results] for results in trials.values()] == [
         [20, 22, 3, 4]

@@ -7,6 +7,7 @@ import torch
 from matplotlib.colors import to_rgb
 
 from ntm import figures
+from ntm.training import Evaluation
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +88,37 @@ def test_nothing_in_the_diagram_overlaps_or_is_cut_off() -> None:
         assert figure.bbox.containsx(box.x0)
         assert figure.bbox.containsx(box.x1)
         assert not any(box.overlaps(other) for other in boxes[index + 1 :])
+
+
+def drawn_curves(seeds: int) -> plt.Axes:
+    _, (ax,) = figures.panels(1, 3)
+    curve = [
+        Evaluation(seed, after, bits=after + seed**2, wrong_bits=-1.0)
+        for after in (8, 4)
+        for seed in range(seeds)
+    ]
+    figures.learning_curves(ax, curve, "memory", label="machines")
+    return ax
+
+
+def test_learning_curves_show_all_seeds_and_their_median() -> None:
+    ax = drawn_curves(5)
+    *seeds, median = ax.lines
+    assert [line.get_ydata().tolist() for line in seeds] == [
+        [8 + seed**2, 4 + seed**2] for seed in range(5)
+    ]
+    assert median.get_label() == "machines"
+    assert (median.get_xdata().tolist(), median.get_ydata().tolist()) == (
+        [4, 8],
+        [8, 12],
+    )
+    (band,) = ax.collections
+    edges = {y for x, y in band.get_paths()[0].vertices.tolist() if x == 4}
+    # The quartiles of 0, 1, 4, 9 and 16 are 0.5 and 12.5.
+    assert edges == {4 + 0.5, 4 + 12.5}
+
+
+def test_of_three_seeds_there_are_no_quartiles() -> None:
+    ax = drawn_curves(3)
+    assert len(ax.lines) == 4
+    assert not ax.collections
