@@ -93,10 +93,13 @@ class Population:
         return functional_call(self._method, prefixed, (name, *arguments))
 
     def _steps(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Steps:
-        """Return the compiled step for such tensors, which is made only once."""
+        """Return the compiled step for such tensors, which is made only once.
+
+        Twice, if it was first made without the way back and that is needed later.
+        """
         tensors = pytree.tree_leaves((named, inputs, state))
-        shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
-        alike = torch.is_grad_enabled(), shapes
-        if alike not in self._known:
-            self._known[alike] = Steps(self._method, named, inputs, state)
-        return self._known[alike]
+        alike = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
+        known = self._known.get(alike)
+        if known is None or (known.back is None and torch.is_grad_enabled()):
+            known = self._known[alike] = Steps(self._method, named, inputs, state)
+        return known

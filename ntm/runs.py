@@ -353,6 +353,6 @@ def how_chosen(results: list[Result], seeds: int) -> str:
     sequences = sum(r.sequences for r in results)
     lengths = sorted({r.length for r in results})
     return (
-        f"of {seeds} seeds the one tried farthest with the fewest wrong bits: {wrong} in "
-        f"{sequences} sequences of lengths {lengths[0]} to {lengths[-1]}"
+        f"of {seeds} seeds the one tried farthest with the fewest wrong bits: {wrong} "
+        f"in {sequences} sequences of lengths {lengths[0]} to {lengths[-1]}"
     )

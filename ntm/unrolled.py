@@ -198,15 +198,20 @@ class _Sequence(torch.autograd.Function):
     ) -> Tensor:
         n = len(steps.names)
         values, state = tensors[:n], tensors[n:]
-        outputs, kept = [], []
-        for x in inputs.unbind(0):
+        outputs, kept = None, []
+        for time, x in enumerate(inputs.unbind(0)):
             before = state
             y, state, seen, results = steps.split(steps.ahead(*values, x, *before))
-            outputs.append(y)
+            if outputs is None:
+                outputs = y.new_empty(len(inputs), *y.shape)
+            # Not kept one by one: thousands of small tensors among the large ones of
+            # the state would keep these from using the same memory again.
+            outputs[time] = y
             if keeps:
                 kept.append((x, before, seen, results))
         ctx.steps, ctx.values, ctx.kept, ctx.last = steps, values, kept, state
-        return torch.stack(outputs)
+        assert outputs is not None
+        return outputs
 
     @staticmethod
     @torch.autograd.function.once_differentiable

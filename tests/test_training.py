@@ -76,6 +76,28 @@ def test_one_compiled_step_serves_sequences_of_all_lengths(
     for time in (6, 9):
         population(parameters, sequence(time).unsqueeze(1)).sum().backward()
     assert len(compiled) == 2  # the step, and the way back through it
+    with torch.no_grad():
+        population(parameters, sequence(3).unsqueeze(1))
+    assert len(compiled) == 2
+
+
+def test_without_gradients_the_way_back_is_not_compiled_until_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[str] = []
+    monkeypatch.setattr(
+        unrolled, "_compiled", lambda f, _: compiled.append(f.__name__) or f
+    )
+    population = Population(MODELS["lstm"]())
+    parameters = population.stack([MODELS["lstm"]()]).requires_grad_()
+    inputs = sequence(3).unsqueeze(1)
+    with torch.no_grad():
+        alone = population(parameters, inputs)
+    assert compiled == ["_all_ahead"]
+    both = population(parameters, inputs)
+    both.sum().backward()
+    assert compiled == ["_all_ahead", "_all_ahead", "_all_back"]
+    assert_close(both.detach(), alone)
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
