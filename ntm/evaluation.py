@@ -63,6 +63,8 @@ def evaluate(
     require_whole(1, length=length, sequences=sequences)
     require_whole(0, seed=seed)
     settings: dict[str, Any] = {}
+    if fast and fast.shapes != {n: p.shape for n, p in model.named_parameters()}:
+        raise ValueError("fast: got a population of another structure than the model's")
     if not isinstance(model, Baseline):
         settings["memory_locations"] = memory_locations or model.memory_locations
         require_whole(1, **settings)
@@ -72,14 +74,13 @@ def evaluate(
             "no memory"
         )
     parameter = next(model.parameters())
-    run = _alone(model) if fast is None else _among(fast, model)
     stream = torch.Generator().manual_seed(seed)
     wrong: list[int] = []
     while len(wrong) < sequences:
         count = min(SIDE_BY_SIDE, sequences - len(wrong))
         batch = task.batch(stream, count, length)
         inputs = batch.inputs.to(parameter.device, parameter.dtype)
-        logits = run(inputs, **settings)
+        logits = _outputs(model, fast, inputs, settings)
         wrong += wrong_bits(logits.float().cpu(), batch).tolist()
     return Result(
         length=length,
@@ -90,18 +91,16 @@ def evaluate(
     )
 
 
-def _alone(model: nn.Module) -> Callable[..., Tensor]:
+def _outputs(
+    model: nn.Module, fast: Population | None, inputs: Tensor, settings: dict[str, Any]
+) -> Tensor:
+    """Return the logits of a batch from its initial state on."""
+    if fast is not None:
+        parameters = fast.stack([model])
+        return fast(parameters, inputs.unsqueeze(1), **settings).squeeze(1)
     begin: Callable[..., Any] = model.initial_state  # type: ignore[assignment]
-    return lambda inputs, **settings: model(inputs, begin(inputs.shape[1], **settings))[
-        0
-    ]
-
-
-def _among(population: Population, model: nn.Module) -> Callable[..., Tensor]:
-    row = population.stack([model])
-    return lambda inputs, **settings: population(
-        row, inputs.unsqueeze(1), **settings
-    ).squeeze(1)
+    logits: Tensor = model(inputs, begin(inputs.shape[1], **settings))[0]
+    return logits
 
 
 def pays_to_compile(

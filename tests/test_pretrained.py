@@ -120,6 +120,12 @@ def test_a_compiled_population_finds_the_same_wrong_bits(name: str) -> None:
     assert evaluate(model, Copy(), **told, fast=Population(model)) == alone
 
 
+def test_a_population_of_another_structure_is_refused() -> None:
+    lstm, feedforward = (pretrained.load(name) for name in ("copy-lstm", MACHINES[0]))
+    with pytest.raises(ValueError, match="fast: got a population of another structure"):
+        evaluate(feedforward, Copy(), 3, fast=Population(lstm))
+
+
 @every_model
 def test_a_loaded_model_is_ready_and_not_to_be_trained_by_accident(name: str) -> None:
     model = pretrained.load(name)
