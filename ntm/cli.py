@@ -27,6 +27,7 @@ from ntm.runs import Run
 from ntm.settings import MODELS, Settings
 from ntm.tasks import TASKS
 from ntm.training import solved_after
+from ntm.unrolled import CompilerError
 from ntm.workers import WorkerError
 
 SEVERAL = (
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     act: Callable[[argparse.Namespace], int] = options.act
     try:
         return act(options)
-    except (FolderError, WorkerError, ValueError, TypeError) as error:
+    except (FolderError, WorkerError, CompilerError, ValueError, TypeError) as error:
         _say(str(error))
         return 1
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import torch._inductor
 from torch import Tensor, nn
+from torch._inductor.exc import InductorError
 from torch.func import functional_call, vjp, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
@@ -30,6 +31,10 @@ OPTIONS = {
     # `Steps` sees to it that what comes in is always laid out alike.
     "size_asserts": False,
 }
+
+
+class CompilerError(RuntimeError):
+    """PyTorch makes code, and there is nothing to compile it with."""
 
 
 class Steps:
@@ -265,5 +270,13 @@ def _compiled(function: Function, tensors: list[Tensor]) -> Function:
         node.meta.pop("val", None)  # the C++ wrapper takes it for an input
     # Called from C++, the many small loops of a step need no Python between them.
     options = OPTIONS | {"cpp_wrapper": tensors[0].device.type == "cpu"}
-    compiled: Function = torch._inductor.compile(graph, [*tensors], options=options)
+    try:
+        compiled: Function = torch._inductor.compile(graph, [*tensors], options=options)
+    except InductorError as error:
+        if "InvalidCxxCompiler" not in str(error):
+            raise
+        raise CompilerError(
+            "PyTorch found no C++ compiler: install one (g++), or do without: --eager, "
+            "compiled=False"
+        ) from error
     return compiled

@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -187,6 +189,23 @@ def test_what_takes_long_is_compiled_and_comes_to_the_same(
         assert capsys.readouterr().out == expected
         assert compiled.pop()  # once for all lengths and all seeds
         assert not compiled
+
+
+def test_without_a_c_compiler_it_says_how_to_do_without(tmp_path: Path) -> None:
+    """In a process of its own: PyTorch looks for compilers once, and keeps its code."""
+    tiny.finished(tmp_path / "x")
+    command = ["choose", str(tmp_path / "x"), "--lengths", "5000", "--sequences", "60"]
+    nothing = {"CXX": "/nowhere", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-m", "ntm", *command],
+        env=os.environ | nothing,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("ntm: PyTorch found no C++ compiler")
+    assert "--eager" in said
 
 
 def test_a_damaged_file_of_trials_is_refused(
