@@ -94,7 +94,14 @@ def evaluate(
 def _outputs(
     model: nn.Module, fast: Population | None, inputs: Tensor, settings: dict[str, Any]
 ) -> Tensor:
-    """Return the logits of a batch from its initial state on."""
+    """Return the logits of a batch, ``(time, batch, output_size)``, from the start on.
+
+    Args:
+        model: as `evaluate` has it.
+        fast: the same.
+        inputs: ``(time, batch, input_size)``.
+        settings: of the model's ``initial_state``.
+    """
     if fast is not None:
         parameters = fast.stack([model])
         return fast(parameters, inputs.unsqueeze(1), **settings).squeeze(1)
