@@ -1,28 +1,24 @@
 """Bad input to the commands: one line that says what is missing and what to do.
 
-`.ci/install` runs in a folder of its own, with a PATH on which `python3` and `apt-get`
-are there only if the test has put a pretended one.
+`.ci/install` and `.ci/test` run in a folder of their own, with a PATH on which `python3`
+and `apt-get` are there only if the test has put a pretended one.
 """
 
+import contextlib
+import os
+import pty
+import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TOOLS = [
-    "bash",
-    "cat",
-    "chmod",
-    "cksum",
-    "dirname",
-    "grep",
-    "mkdir",
-    "rm",
-    "sh",
-    "tail",
-]
+TOOLS = ["awk", "bash", "cat", "chmod", "cksum", "cut", "date", "dirname", "grep"]
+TOOLS += ["mkdir", "rm", "sed", "sh", "sleep", "sort", "tail"]
 
 # A pretended python3: what each of its uses does is up to the file's last lines.
 PYTHON = """#!/bin/sh
@@ -50,7 +46,13 @@ class Place:
         self.bin = folder / "bin"
         self.bin.mkdir()
         (folder / ".ci").mkdir()
-        for name in ("pyproject.toml", "constraints.txt", ".ci/install", ".ci/run"):
+        for name in (
+            "pyproject.toml",
+            "constraints.txt",
+            ".ci/install",
+            ".ci/run",
+            ".ci/test",
+        ):
             shutil.copy(ROOT / name, folder / name)
         for tool in TOOLS:
             (self.bin / tool).symlink_to(str(shutil.which(tool)))
@@ -69,7 +71,7 @@ class Place:
     def run(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         environment |= {"PATH": str(self.bin), "CALLS": str(self.folder / "calls")}
         return subprocess.run(
-            command.split(),
+            shlex.split(command),
             cwd=self.folder,
             env=environment,
             capture_output=True,
@@ -182,3 +184,108 @@ def test_an_unknown_goal_is_refused(place: Place) -> None:
 
 def test_without_make_the_checks_say_so(place: Place) -> None:
     assert "make is missing" in place.complaint(".ci/run")
+
+
+# What a stage of `make test` says.
+
+SLOW_AND_WRONG = """
+import time, pytest
+
+@pytest.mark.parametrize("name", ["right", "it's wrong"])
+def test_a_page(name):
+    time.sleep(2)
+    assert name == "right"
+"""
+
+
+# No other plugin is loaded: that takes seconds.
+ONLY_XDIST = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin"}
+
+
+def has_checker(place: Place, script: str) -> None:
+    """Put a Python into .venv that does what a script says, and nothing to install."""
+    (place.folder / ".ci" / "install").write_text("#!/bin/sh\n")
+    (place.folder / ".venv" / "bin").mkdir(parents=True)
+    place.has("../.venv/bin/python", f"#!/bin/sh\n{script}\n")
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, str]:
+    """Return what a stage printed in which one of two tests has failed, and where."""
+    place = Place(tmp_path_factory.mktemp("failed"))
+    has_checker(place, f'exec {shlex.quote(sys.executable)} "$@"')
+    (place.folder / "tests").mkdir()
+    (place.folder / "tests" / "test_pages.py").write_text(SLOW_AND_WRONG)
+    result = place.run(".ci/test browser", EVERY="1", **ONLY_XDIST)
+    assert result.returncode == 1, result.stderr
+    return place, result.stdout
+
+
+def test_a_stage_says_while_it_works_which_test_it_is_at(
+    failed: tuple[Place, str],
+) -> None:
+    before, _, _ = failed[1].partition("FAILED")
+    assert re.search(
+        r"^browser +\d+ s +tests/test_pages.py::test_a_page\[", before, re.M
+    )
+
+
+def test_a_stage_that_fails_shows_the_failure_and_no_test_that_passed(
+    failed: tuple[Place, str],
+) -> None:
+    assert 'assert name == "right"' in failed[1]
+    assert "test_a_page[right]" not in failed[1].partition("FAILED")[2]
+
+
+def test_a_stage_that_fails_says_how_to_run_that_test_alone(
+    failed: tuple[Place, str],
+) -> None:
+    place, printed = failed
+    commands = printed.partition("To run it alone:\n")[2].splitlines()
+    assert len(commands) == 1, printed
+    alone = place.run(f"sh -c {shlex.quote(commands[0])}", **ONLY_XDIST)
+    assert alone.returncode == 1
+    assert "= 1 failed in " in alone.stdout, alone.stdout
+
+
+@pytest.mark.parametrize(
+    ("stage", "said", "alone"),
+    [
+        ("lint", "x.py:1:1: F401", ".ci/test lint"),
+        ("unit", "coverage of 99 % is less than 100", ".ci/test unit"),
+        (
+            "notebooks",
+            "[gw0] [1/2] FAILED book/far.ipynb::Cell 3",
+            ".venv/bin/python -m pytest --nbval --nbval-current-env book/far.ipynb",
+        ),
+    ],
+)
+def test_what_fails_without_a_test_of_its_own_is_run_alone_too(
+    place: Place, stage: str, said: str, alone: str
+) -> None:
+    has_checker(place, f"echo '{said}'; exit 1")
+    printed = place.run(f".ci/test {stage}").stdout
+    assert printed.endswith(f"To run it alone:\n  {alone}\n"), printed
+
+
+def test_on_a_terminal_a_stage_keeps_to_one_line(place: Place) -> None:
+    has_checker(place, "echo tests/a.py::test_b; sleep 3; echo 1 passed in 3 s")
+    terminal, of_process = pty.openpty()
+    environment = {"PATH": str(place.bin)}
+    subprocess.run(
+        [".ci/test", "browser"], cwd=place.folder, env=environment, stdout=of_process
+    ).check_returncode()
+    os.close(of_process)
+    shown = ""
+    with contextlib.suppress(OSError):  # what the end of a terminal is on Linux
+        while part := os.read(terminal, 10_000):
+            shown += part.decode()
+    os.close(terminal)
+    assert "tests/a.py::test_b" in shown
+    assert shown.count("\n") == 1
+    last = shown.rpartition("\x1b[K")[2]
+    assert re.fullmatch(r"browser +\d+ s  1 passed\r\n", last), shown
+
+
+def test_an_unknown_stage_is_refused(place: Place) -> None:
+    assert "pages is no stage" in place.complaint(".ci/test pages")
