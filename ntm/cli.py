@@ -17,18 +17,19 @@ from typing import Any, NoReturn
 
 import torch
 
-from ntm import folders, pretrained, workers
+from ntm import pretrained
 from ntm.controllers import CONTROLLERS
-from ntm.evaluation import Result, evaluate, pays_to_compile
-from ntm.folders import FolderError, Trained
-from ntm.optimizers import OPTIMIZERS
-from ntm.population import Population
-from ntm.runs import Run
-from ntm.settings import MODELS, Settings
+from ntm.fast.compiler import CompilerError
+from ntm.runs import folders, processes
+from ntm.runs.folders import FolderError, Trained
+from ntm.runs.processes import WorkerError
+from ntm.runs.run import Run
 from ntm.tasks import TASKS
-from ntm.training import solved_after
-from ntm.unrolled import CompilerError
-from ntm.workers import WorkerError
+from ntm.training.evaluation import Result, evaluate, pays_to_compile
+from ntm.training.optimizers import OPTIMIZERS
+from ntm.training.settings import MODELS, Settings
+from ntm.training.stacked import Population
+from ntm.training.trainer import solved_after
 
 SEVERAL = (
     "Several processes share the seeds when torchrun starts them: torchrun "
@@ -42,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n" if workers.speaks_first() else None)
+        self.exit(2, f"{self.prog}: {message}\n" if processes.speaks_first() else None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(message: str) -> None:
-    if workers.speaks_first():
+    if processes.speaks_first():
         print(f"ntm: {message}", file=sys.stderr, flush=True)
 
 
@@ -173,7 +174,7 @@ def _prepare(options: argparse.Namespace) -> torch.device:
             raise ValueError(f"threads: got {options.threads}, needs at least 1")
         torch.set_num_threads(options.threads)
     try:
-        device = workers.this_process().place(torch.device(options.device))
+        device = processes.this_process().place(torch.device(options.device))
         torch.zeros((), device=device)
     except (RuntimeError, AssertionError):
         print(f"ntm: device: there is no {options.device} here", file=sys.stderr)
@@ -186,7 +187,7 @@ def _train(options: argparse.Namespace) -> int:
     given = {k: v for k, v in vars(options).items() if k in names and v is not None}
     settings = Settings(**given | {"seeds": tuple(range(options.seeds))})
     device, out, compiled = _prepare(options), options.out, options.compiled
-    with workers.joined() as worker:
+    with processes.joined() as worker:
         # Begun anew by torchrun after the loss of a worker, the run is there already.
         if worker.restarts and Run.is_in(out, settings):
             return _follow(Run.resume(out, device, compiled, worker))
@@ -197,7 +198,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     device = _prepare(options)
-    with workers.joined() as worker:
+    with processes.joined() as worker:
         return _follow(Run.resume(options.folder, device, options.compiled, worker))
 
 
@@ -312,7 +313,7 @@ def _choose(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from ntm.bench import bench
+    from ntm.fast.bench import bench
 
     if options.threads is None:
         options.threads = 1
@@ -322,11 +323,11 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     try:
-        from ntm import pictures
+        from ntm.book import run_figures
     except ModuleNotFoundError as error:
         raise FolderError(f"show: needs {error.name}; install it first") from error
     folder, (model, settings, _) = _open(options.model)
     out = options.out or folder
-    for path in pictures.draw(folder, model, settings, out, options.length):
+    for path in run_figures.draw(folder, model, settings, out, options.length):
         print(path)
     return 0

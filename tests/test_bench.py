@@ -8,8 +8,8 @@ import torch
 from test_cli import refused
 from torch.utils.flop_counter import FlopCounterMode
 
-from ntm import bench
 from ntm.cli import main
+from ntm.fast import bench
 
 CPU = torch.device("cpu")
 

@@ -13,10 +13,13 @@ import pytest
 import tiny
 import torch
 
-from ntm import evaluation, folders, population, pretrained, unrolled
+from ntm import pretrained
 from ntm.cli import main
-from ntm.evaluation import evaluate
+from ntm.fast import compiler
+from ntm.runs import folders
 from ntm.tasks import Copy
+from ntm.training import evaluation, stacked
+from ntm.training.evaluation import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -165,13 +168,13 @@ def test_what_takes_long_is_compiled_and_comes_to_the_same(
 ) -> None:
     tiny.finished(tmp_path / "x")
     compiled: list[int] = []
-    steps = population.Steps
+    steps = stacked.Steps
 
-    def counted(*given: Any) -> unrolled.Steps:
+    def counted(*given: Any) -> compiler.Steps:
         compiled.append(1)
         return steps(*given)
 
-    monkeypatch.setattr(population, "Steps", counted)
+    monkeypatch.setattr(stacked, "Steps", counted)
     commands = (
         ["evaluate", str(tmp_path / "x"), "--lengths", "5", "9", "--sequences", "4"],
         ["choose", str(tmp_path / "x"), "--lengths", "5", "9", "--sequences", "4"],
@@ -298,7 +301,7 @@ def test_the_same_seed_gives_the_same_result_in_any_portions(
     whole = evaluate(model, Copy(), 4, sequences=7, seed=3)
     assert whole == evaluate(model, Copy(), 4, sequences=7, seed=3)
     assert whole.sequences == 7
-    monkeypatch.setattr("ntm.evaluation.SIDE_BY_SIDE", 2)
+    monkeypatch.setattr("ntm.training.evaluation.SIDE_BY_SIDE", 2)
     portions = evaluate(model, Copy(), 4, sequences=7, seed=3)
     assert portions.sequences == 7
     assert 0 < portions.wrong_bits < 7 * 4 * 8

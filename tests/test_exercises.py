@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ntm.exercises import check
+from ntm.book.exercises import check
 
 
 def double(x: torch.Tensor) -> torch.Tensor:

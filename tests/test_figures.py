@@ -6,8 +6,8 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from ntm import figures
-from ntm.training import Evaluation
+from ntm.book import figures
+from ntm.training.trainer import Evaluation
 
 
 @pytest.fixture(autouse=True)

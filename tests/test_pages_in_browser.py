@@ -18,7 +18,9 @@ from playwright.sync_api import Page
 VIOLATIONS = {"resultTypes": ["violations"]}  # all that axe need tell about: it is slow
 CONTRAST = 4.5  # of text on its ground, WCAG level AA
 SMALLEST_TEXT = 9  # CSS pixels
-FIGURE_TEXT = 11 / 72 * 96  # CSS pixels: ntm.figures letters its figures in 11 points
+FIGURE_TEXT = (
+    11 / 72 * 96
+)  # CSS pixels: ntm.book.figures letters its figures in 11 points
 
 
 @pytest.fixture(

@@ -22,7 +22,7 @@ from ntm import addressing, memory, pretrained
 from ntm.machine import Trace
 from ntm.tasks import Copy
 
-EXPLORABLES = ROOT / "ntm" / "explorables"
+EXPLORABLES = ROOT / "ntm" / "book" / "live"
 VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]'
 STATE = 'script[type="application/vnd.jupyter.widget-state+json"]'
 LIVE_PAGES = [page for page in CHAPTERS if parse(page).select(VIEW)] or ["no-page"]

@@ -7,11 +7,11 @@ from machines import leaves
 
 from ntm import pretrained
 from ntm.baseline import Baseline
-from ntm.evaluation import Result, evaluate
 from ntm.machine import NTM
-from ntm.population import Population
 from ntm.tasks import Copy
-from ntm.training import solved_after
+from ntm.training.evaluation import Result, evaluate
+from ntm.training.stacked import Population
+from ntm.training.trainer import solved_after
 
 MODELS = list(pretrained.available())
 MACHINES = [name for name in MODELS if name != "copy-baseline"]

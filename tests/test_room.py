@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from ntm import room
-from ntm.bench import peak
 from ntm.cli import main
-from ntm.room import COMPILED, RoomError, needed
-from ntm.runs import CHECKPOINT, Run
-from ntm.training import Training
-from ntm.workers import Worker
+from ntm.fast.bench import peak
+from ntm.runs import room
+from ntm.runs.processes import Worker
+from ntm.runs.room import COMPILED, RoomError, needed
+from ntm.runs.run import CHECKPOINT, Run
+from ntm.training.trainer import Training
 
 
 def kept(settings: Any, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> float:

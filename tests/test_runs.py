@@ -16,11 +16,11 @@ import tiny
 import torch
 from torch import Tensor
 
-from ntm import folders
-from ntm.evaluation import evaluate
-from ntm.folders import CARD, CURVE, WEIGHTS, FolderError
-from ntm.runs import CHECKPOINT, SETTINGS, Run
-from ntm.training import Training
+from ntm.runs import folders
+from ntm.runs.folders import CARD, CURVE, WEIGHTS, FolderError
+from ntm.runs.run import CHECKPOINT, SETTINGS, Run
+from ntm.training.evaluation import evaluate
+from ntm.training.trainer import Training
 
 
 @pytest.fixture(scope="module")

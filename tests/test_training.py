@@ -10,15 +10,16 @@ from machines import MODELS, SIZE, sequence
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from ntm import optimizers, unrolled
-from ntm.population import Population
-from ntm.settings import Settings
+from ntm.fast import compiler
 from ntm.tasks import Copy, cost_in_bits
-from ntm.training import (
+from ntm.training.settings import Settings
+from ntm.training.stacked import Population
+from ntm.training.trainer import (
     LOWEST,
     Evaluation,
     Training,
     limit,
+    optimizers,
     rate,
     solved_after,
 )
@@ -67,9 +68,9 @@ def test_compiled_a_population_gives_the_same_numbers_and_gradients() -> None:
 def test_one_compiled_step_serves_sequences_of_all_lengths(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    compiled, compile_one = [], unrolled._compiled
+    compiled, compile_one = [], compiler._compiled
     monkeypatch.setattr(
-        unrolled, "_compiled", lambda *a: compiled.append(a) or compile_one(*a)
+        compiler, "_compiled", lambda *a: compiled.append(a) or compile_one(*a)
     )
     population = Population(MODELS["lstm"]())
     parameters = population.stack([MODELS["lstm"]()]).requires_grad_()
@@ -86,7 +87,7 @@ def test_without_gradients_the_way_back_is_not_compiled_until_it_is_needed(
 ) -> None:
     compiled: list[str] = []
     monkeypatch.setattr(
-        unrolled, "_compiled", lambda f, _: compiled.append(f.__name__) or f
+        compiler, "_compiled", lambda f, _: compiled.append(f.__name__) or f
     )
     population = Population(MODELS["lstm"]())
     parameters = population.stack([MODELS["lstm"]()]).requires_grad_()
@@ -105,7 +106,7 @@ def test_what_is_compiled_is_the_plain_loop_for_every_model(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All but the compiler itself, which the test above takes along."""
-    monkeypatch.setattr(unrolled, "_compiled", lambda function, _: function)
+    monkeypatch.setattr(compiler, "_compiled", lambda function, _: function)
     models = [make() for _ in range(2)]
     inputs = torch.stack([sequence() for _ in models], dim=1).transpose(0, 2)
     results = []

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ntm.folders import read_tensors
-from ntm.runs import CHECKPOINT, Run
-from ntm.settings import Settings
+from ntm.runs.folders import read_tensors
+from ntm.runs.run import CHECKPOINT, Run
+from ntm.training.settings import Settings
 
 
 def settings(**changes: Any) -> Settings:

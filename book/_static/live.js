@@ -1,7 +1,7 @@
 // Brings the live figures to life without a kernel, from the state that their notebook stored.
 // Each runs the JavaScript that it also runs in JupyterLab, with a model that is a plain map.
 
-const FORMAT = 1; // as in ntm/explorables/_widget.py
+const FORMAT = 1; // as in ntm/book/live/_widget.py
 const VIEWS = 'script[type="application/vnd.jupyter.widget-view+json"]';
 const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
 

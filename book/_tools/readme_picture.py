@@ -6,8 +6,8 @@ from pathlib import Path
 import matplotlib as mpl
 import torch
 
-from ntm import figures
 from ntm.addressing import address
+from ntm.book import figures
 
 mpl.use("agg")
 figures.use_style()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from ntm import folders
 from ntm.machine import NTM
-from ntm.runs import Run
+from ntm.runs import folders
+from ntm.runs.run import Run
 from ntm.tasks import Copy
 
 LENGTH, ROOM = 120, 128

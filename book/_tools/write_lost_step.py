@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from ntm.machine import NTM
-from ntm.runs import Run
+from ntm.runs.run import Run
 from ntm.tasks import Copy
 
 AROUND = 6

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from ntm import folders
-from ntm.evaluation import Result
-from ntm.training import Evaluation
+from ntm.runs import folders
+from ntm.training.evaluation import Result
+from ntm.training.trainer import Evaluation
 
 _HERE = Path(__file__).parent
 
@@ -39,7 +39,7 @@ def load(name: str) -> nn.Module:
 
     Raises:
         ValueError: there is none of this name; says which there are.
-        ntm.folders.FolderError: its files are damaged.
+        ntm.runs.folders.FolderError: its files are damaged.
 
     Chapter: *Copying*.
     """
@@ -58,7 +58,7 @@ def stages(name: str) -> list[Stage]:
 
     Raises:
         ValueError: there is none of this name; says which there are.
-        ntm.folders.FolderError: its files are damaged.
+        ntm.runs.folders.FolderError: its files are damaged.
     """
     here = folder(name)
     card = folders.read_json(here / folders.CARD)
@@ -74,6 +74,6 @@ def trials(name: str) -> dict[int, list[Result]]:
 
     Raises:
         ValueError: there is none of this name; says which there are.
-        ntm.folders.FolderError: its files are damaged.
+        ntm.runs.folders.FolderError: its files are damaged.
     """
     return folders.read_trials(folder(name) / folders.TRIALS)

@@ -6,7 +6,7 @@ to add one, write its module and name it in `TASKS`.
 
 from collections.abc import Callable
 
-from ntm.tasks._task import Batch, Task, cost_in_bits, wrong_bits
+from ntm.tasks.base import Batch, Task, cost_in_bits, wrong_bits
 from ntm.tasks.copy import Copy
 
 TASKS: dict[str, Callable[..., Task]] = {"copy": Copy}

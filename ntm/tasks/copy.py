@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ntm._checks import require_whole
-from ntm.tasks._task import Batch
+from ntm.tasks.base import Batch
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 from torch import nn
 
-from ntm import folders
-from ntm.figures import learning_curves
+from ntm.book.figures import learning_curves
 from ntm.machine import NTM
-from ntm.settings import Settings
-from ntm.training import solved_after
+from ntm.runs import folders
+from ntm.training.settings import Settings
+from ntm.training.trainer import solved_after
 
 
 def draw(

@@ -6,8 +6,8 @@ from machines import INPUTS, LOCATIONS, MODELS, WIDTH, small
 from torch import Tensor
 from torch.testing import assert_close
 
-from ntm import fused
 from ntm.addressing import SHORTEST, address, smallest
+from ntm.fast import step as fused
 from ntm.heads import Focus
 from ntm.machine import NTM, State
 from ntm.memory import write

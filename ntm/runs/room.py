@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils import _pytree as pytree
 
-from ntm.population import Population
-from ntm.settings import Settings
-from ntm.workers import ALONE, Worker
+from ntm.runs.processes import ALONE, Worker
+from ntm.training.settings import Settings
+from ntm.training.stacked import Population
 
 COMPILED = 1 / 6
 """What a compiled update keeps at least of what is kept for the gradient without it.

@@ -13,30 +13,29 @@ from PIL import Image
 from torch.testing import assert_close
 from traitlets import TraitError
 
-from ntm import addressing, explorables, memory
-from ntm.explorables._widget import on_dark, style
-from ntm.figures import COLOURS
+from ntm import addressing, memory
+from ntm.book import live
+from ntm.book.figures import COLOURS
+from ntm.book.live._widget import on_dark, style
 from ntm.machine import NTM
 from ntm.tasks import Copy
 
 ROOT = Path(__file__).parent.parent
 WIDGETS = "application/vnd.jupyter.widget-state+json"
-BY_NAME = {
-    name: getattr(explorables, name) for name in ("Memory", "Address", "Walk", "Trace")
-}
+BY_NAME = {name: getattr(live, name) for name in ("Memory", "Address", "Walk", "Trace")}
 
 
-def trace(step: int = 0) -> explorables.Trace:
+def trace(step: int = 0) -> live.Trace:
     batch = Copy().batch(torch.Generator().manual_seed(0), 1, 3)
-    return explorables.Trace(NTM(9, 8), batch, memory_locations=5, step=step)
+    return live.Trace(NTM(9, 8), batch, memory_locations=5, step=step)
 
 
 MAKE: dict[str, Any] = {
-    "read": explorables.Memory,
-    "write": lambda: explorables.Memory("write"),
-    "content": lambda: explorables.Address("content"),
-    "sharpen": explorables.Address,
-    "walk": explorables.Walk,
+    "read": live.Memory,
+    "write": lambda: live.Memory("write"),
+    "content": lambda: live.Address("content"),
+    "sharpen": live.Address,
+    "walk": live.Walk,
     "trace": trace,
 }
 every_figure = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE.keys())
@@ -48,7 +47,7 @@ def from_the_browser(figure: Any, **values: Any) -> None:
 
 
 def test_what_is_dragged_in_the_browser_is_what_python_has() -> None:
-    figure = explorables.Address()
+    figure = live.Address()
     from_the_browser(
         figure, strength=8, gate=1, kernel=[0, 1, 0], exponent=1, key=[1, 0, 0, 0]
     )
@@ -59,7 +58,7 @@ def test_what_is_dragged_in_the_browser_is_what_python_has() -> None:
 
 
 def test_what_python_sets_is_sent_to_the_browser() -> None:
-    figure = explorables.Address()
+    figure = live.Address()
     sent: list[str] = []
     figure.observe(lambda change: sent.append(change["name"]))
     figure.strength = 8
@@ -72,14 +71,14 @@ def test_what_python_sets_is_sent_to_the_browser() -> None:
     ("stages", "place"), [("content", 0), ("gate", 1), ("shift", 2), ("sharpen", 3)]
 )
 def test_the_weighting_is_that_of_the_last_stage_shown(stages: Any, place: int) -> None:
-    figure = explorables.Address(stages, gate=0.3, exponent=2)
+    figure = live.Address(stages, gate=0.3, exponent=2)
     names = ("memory", "previous", "key", "strength", "gate", "kernel", "exponent")
     expected = addressing.address(*(getattr(figure, name) for name in names))
     assert torch.equal(figure.weighting, expected[place])
 
 
 def test_a_memory_is_read_erased_and_added_to_as_the_package_does() -> None:
-    figure = explorables.Memory("write", weighting=torch.tensor([0.1, 0.2, 0.3, 0.4]))
+    figure = live.Memory("write", weighting=torch.tensor([0.1, 0.2, 0.3, 0.4]))
     focus = (figure.memory, figure.weighting)
     assert torch.equal(figure.read_vector, memory.read(*focus))
     assert torch.equal(figure.erased, memory.erase(*focus, figure.erase_vector))
@@ -88,7 +87,7 @@ def test_a_memory_is_read_erased_and_added_to_as_the_package_does() -> None:
 
 
 def test_a_walk_shifts_and_sharpens_as_often_as_it_says() -> None:
-    figure = explorables.Walk(steps=3, exponent=2)
+    figure = live.Walk(steps=3, exponent=2)
     blurred = kept = torch.eye(24, dtype=torch.float64)[2]
     for _ in range(3):
         blurred = addressing.shift(blurred, figure.kernel)
@@ -150,12 +149,12 @@ def test_what_cannot_be_is_refused_with_the_range(
 
 def test_an_impossible_figure_is_refused_when_it_is_made() -> None:
     with pytest.raises(TraitError, match="needs a number from 0 to 50"):
-        explorables.Address(strength=99)
+        live.Address(strength=99)
     with pytest.raises(TraitError, match="stages"):
-        explorables.Address("blur")  # type: ignore[arg-type]
+        live.Address("blur")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", [explorables.Memory, explorables.Address])
+@pytest.mark.parametrize("kind", [live.Memory, live.Address])
 def test_a_memory_of_ones_own_has_a_name_for_each_row_and_column(kind: Any) -> None:
     figure = kind(memory=torch.eye(4)[:, :3])
     assert (figure.rows, figure.columns) == (["0", "1", "2", "3"], ["0", "1", "2"])
@@ -183,7 +182,7 @@ def test_a_figure_names_no_other_host_and_fits_its_page(make: Any) -> None:
 
 
 def test_a_picture_turns_with_what_it_shows() -> None:
-    figure = explorables.Walk()
+    figure = live.Walk()
     first = figure._repr_mimebundle_()[0]["image/png"]
     assert figure._repr_mimebundle_()[0]["image/png"] == first
     figure.exponent = 4

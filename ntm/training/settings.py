@@ -10,8 +10,8 @@ from torch import nn
 from ntm._checks import require_whole
 from ntm.baseline import Baseline
 from ntm.machine import NTM
-from ntm.optimizers import OPTIMIZERS
 from ntm.tasks import TASKS, Task
+from ntm.training.optimizers import OPTIMIZERS
 
 MODELS = ("ntm", "baseline")
 
@@ -31,7 +31,7 @@ class Settings:
         seeds: one machine each, trained side by side.
         sequences: how many each seed sees, in whole batches.
         batch_size: how many it sees before each update.
-        optimizer: a name in `ntm.optimizers.OPTIMIZERS`.
+        optimizer: a name in `ntm.training.optimizers.OPTIMIZERS`.
         learning_rate: the largest.
         rise, hold, fall: the learning rate rises until the first of these shares of the
             run, stays until the second, falls until the third, and stays low.

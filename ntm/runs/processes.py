@@ -21,8 +21,8 @@ from torch import distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from ntm.settings import Settings
-from ntm.training import Evaluation, Stopped, Training
+from ntm.training.settings import Settings
+from ntm.training.trainer import Evaluation, Stopped, Training
 
 SHARED = {"updates", "random.sizes", "optimizer.count"}
 """The tensors of a training that are the same for all seeds; others have a row each."""

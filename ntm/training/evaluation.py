@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from ntm._checks import require_whole
 from ntm.baseline import Baseline
-from ntm.population import Population
 from ntm.tasks import Task, wrong_bits
+from ntm.training.stacked import Population
 
 SIDE_BY_SIDE = 100
 """Sequences of one pass: few enough that the memory of all of them stays small."""

@@ -2,7 +2,7 @@
 
 A `Training` holds all that changes while machines learn: give its `tensors` to a new
 one with the same settings and it goes on as if it had never stopped.  Files are the
-business of `ntm.runs`.
+business of `ntm.runs.run`.
 """
 
 import math
@@ -13,10 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ntm import optimizers
-from ntm.population import Population
-from ntm.settings import Settings
 from ntm.tasks import Batch, cost_in_bits, wrong_bits
+from ntm.training import optimizers
+from ntm.training.settings import Settings
+from ntm.training.stacked import Population
 
 
 class Evaluation(NamedTuple):

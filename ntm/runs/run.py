@@ -2,7 +2,7 @@
 
 The folder holds ``settings.json`` from the beginning, ``curve.csv`` as it grows,
 ``checkpoint.safetensors`` as the last good state of all seeds, and at the end the
-trained machine of one seed, as `ntm.folders` has it.
+trained machine of one seed, as `ntm.runs.folders` has it.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ntm import folders, origin, room
-from ntm.evaluation import Result, pays_to_compile, try_each
-from ntm.folders import FolderError
-from ntm.settings import Settings
-from ntm.training import Evaluation, Stopped, solved_after
-from ntm.workers import ALONE, Worker
+from ntm.runs import folders, provenance, room
+from ntm.runs.folders import FolderError
+from ntm.runs.processes import ALONE, Worker
+from ntm.training.evaluation import Result, pays_to_compile, try_each
+from ntm.training.settings import Settings
+from ntm.training.trainer import Evaluation, Stopped, solved_after
 
 SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
 
@@ -293,11 +293,11 @@ class Run:
             "settings": self.settings.to_json(),
             "sequences": self.training.sequences,
             "seconds": round(self.seconds, 1),
-            "device": origin.device_name(self.training.device),
+            "device": provenance.device_name(self.training.device),
             "threads": torch.get_num_threads(),
             "workers": self.worker.size,
-            "versions": origin.versions(),
-            "commit": origin.commit(),
+            "versions": provenance.versions(),
+            "commit": provenance.commit(),
             "solved": {str(s): n for s, n in solved_after(self.curve).items()},
             "stopped": [row._asdict() for row in self.training.stopped],
             "results": [result._asdict() for result in results[best]],

@@ -17,7 +17,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from ntm.training import Evaluation
+from ntm.training.trainer import Evaluation
 
 WIDTH = 5.6
 """Inches: 538 pixels on a page, and an 11-point font still reads at 358 on a phone."""

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils import _pytree as pytree
 
-from ntm import fused
-from ntm.unrolled import Steps, laid_out, unroll
+from ntm.fast import step as fused
+from ntm.fast.compiler import Steps, laid_out, unroll
 
 
 class _Method(nn.Module):
@@ -35,7 +35,7 @@ class Population:
 
     Args:
         model: gives the structure; its own parameters are never used.
-        compiled: whether steps run through the compiler, as in `ntm.unrolled`.
+        compiled: whether steps run through the compiler, as in `ntm.fast.compiler`.
     """
 
     def __init__(self, model: nn.Module, compiled: bool = True):

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from ntm.evaluation import Result
-from ntm.settings import Settings
-from ntm.training import Evaluation
+from ntm.training.evaluation import Result
+from ntm.training.settings import Settings
+from ntm.training.trainer import Evaluation
 
 FORMAT = 1
 WEIGHTS, CARD, CURVE = "model.safetensors", "card.json", "curve.csv"

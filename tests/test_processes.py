@@ -16,13 +16,13 @@ import pytest
 import tiny
 import torch
 
-from ntm import folders, workers
 from ntm.cli import main
-from ntm.folders import CARD, CURVE, WEIGHTS
-from ntm.runs import CHECKPOINT, SETTINGS, Run
+from ntm.runs import folders, processes
+from ntm.runs.folders import CARD, CURVE, WEIGHTS
+from ntm.runs.processes import SHARED, Worker
+from ntm.runs.run import CHECKPOINT, SETTINGS, Run
 from ntm.tasks import Batch, Copy
-from ntm.training import Training
-from ntm.workers import SHARED, Worker
+from ntm.training.trainer import Training
 
 # Rows of 32 numbers: a CPU takes no more at a time, and the place of a seed among the
 # others does not decide in which portion its numbers are, which would change last bits.
@@ -75,7 +75,7 @@ def end(group: "subprocess.Popen[str]") -> tuple[int, str, str]:
     return group.returncode, out, err
 
 
-def processes(group: "subprocess.Popen[str]") -> dict[int, int]:
+def started(group: "subprocess.Popen[str]") -> dict[int, int]:
     """The process of each rank."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -123,7 +123,7 @@ def test_a_worker_that_is_killed_stops_the_others_and_resume_goes_on(
     while not (run / CHECKPOINT).exists():
         assert group.poll() is None
         time.sleep(0.01)
-    others = processes(group)
+    others = started(group)
     os.kill(others.pop(1), signal.SIGKILL)
     killed = time.monotonic()
     code, _, err = end(group)
@@ -145,7 +145,7 @@ def test_a_worker_that_is_killed_stops_the_others_and_resume_goes_on(
     while tiny.checkpoint(tmp_path / "y") == before:
         assert group.poll() is None
         time.sleep(0.01)
-    os.kill(processes(group)[2], signal.SIGKILL)
+    os.kill(started(group)[2], signal.SIGKILL)
     code, _, err = end(group)
     assert code == 0, err
     assert err.count(STOPPED) == 1
@@ -279,9 +279,9 @@ def test_only_torchrun_makes_a_process_one_of_several(
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    assert workers.this_process() == Worker()
+    assert processes.this_process() == Worker()
     told(monkeypatch, RANK=3, WORLD_SIZE=4, LOCAL_RANK=1, LOCAL_WORLD_SIZE=2)
-    assert workers.this_process() == Worker(3, 4, 1, 2, 0)
+    assert processes.this_process() == Worker(3, 4, 1, 2, 0)
 
 
 def test_each_worker_has_a_card_of_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +320,7 @@ def test_begun_anew_by_torchrun_a_run_goes_on(
 
 
 def test_a_single_process_joins_nobody() -> None:
-    with workers.joined() as worker:
+    with processes.joined() as worker:
         assert worker == Worker()
         assert not torch.distributed.is_initialized()
         assert worker.everyone({"a": 1}) == [{"a": 1}]

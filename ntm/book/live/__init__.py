@@ -5,6 +5,6 @@ browser, in the JavaScript files beside this one.  Both compute with the same fu
 `ntm.memory` and `ntm.addressing` here, `arithmetic.js` there.
 """
 
-from ntm.explorables._figures import Address, Memory, Trace, Walk
+from ntm.book.live._figures import Address, Memory, Trace, Walk
 
 __all__ = ["Address", "Memory", "Trace", "Walk"]

@@ -20,14 +20,14 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from ntm.origin import device_name, versions
-from ntm.settings import Settings
+from ntm.runs.provenance import device_name, versions
 from ntm.tasks import Batch, Copy, cost_in_bits
-from ntm.training import Training
+from ntm.training.settings import Settings
+from ntm.training.trainer import Training
 
 LENGTH = 20
 WIDTH, SIZE, CHANNELS, BITS = 20, 100, 9, 8
-TEXTBOOK = Path(__file__).parent.parent / "tests" / "textbook.py"
+TEXTBOOK = Path(__file__).parents[2] / "tests" / "textbook.py"
 """The plain transcription of the equations, which only a checkout has."""
 
 

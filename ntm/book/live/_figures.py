@@ -9,8 +9,9 @@ import traitlets
 from matplotlib.figure import Figure as Picture
 from torch import Tensor
 
-from ntm import addressing, figures, memory
-from ntm.explorables._widget import (
+from ntm import addressing, memory
+from ntm.book import figures
+from ntm.book.live._widget import (
     LiveFigure,
     Number,
     Numbers,

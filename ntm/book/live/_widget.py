@@ -12,7 +12,7 @@ import traitlets
 from matplotlib.figure import Figure as Picture
 from torch import Tensor
 
-from ntm.figures import COLOURS
+from ntm.book.figures import COLOURS
 
 FORMAT = 1
 """Of the state that a notebook stores: a page shows no figure of another format."""
@@ -135,7 +135,7 @@ class LiveFigure(anywidget.AnyWidget):
     def _png(self) -> str:
         import matplotlib.pyplot as plt
 
-        from ntm.figures import use_style
+        from ntm.book.figures import use_style
 
         with plt.rc_context(), plt.ioff():
             use_style()

@@ -6,8 +6,8 @@ fits.  Here a step keeps its state and what went into and came out of each linea
 the rest is computed again on the way back.  The gradient of a weight waits until the
 sequence is done and then is one product over all steps.
 
-`ntm.population.Population` without compilation is the plain form of the same, and what
-this is tested against.
+`ntm.training.stacked.Population` without compilation is the plain form of the same, and
+what this is tested against.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,0 +1,1 @@
+"""What the chapters use: style and pictures, exercises, live figures."""

@@ -1,0 +1,1 @@
+"""What lies on disk: a run, a trained machine and its card, and how both are made."""

@@ -1,0 +1,1 @@
+"""How a machine learns: settings, the loop, the optimisers, and how it is judged."""
