@@ -25,10 +25,10 @@ from ntm.runs.folders import FolderError, Trained
 from ntm.runs.processes import WorkerError
 from ntm.runs.run import Run
 from ntm.tasks import TASKS
-from ntm.training.evaluation import Result, evaluate, pays_to_compile
+from ntm.training.evaluation import Result, evaluate, worth_compiling
 from ntm.training.optimizers import OPTIMIZERS
 from ntm.training.settings import MODELS, Settings
-from ntm.training.stacked import Population
+from ntm.training.stacked import StackedModels
 from ntm.training.trainer import solved_after
 
 SEVERAL = (
@@ -43,7 +43,9 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n" if processes.speaks_first() else None)
+        self.exit(
+            2, f"{self.prog}: {message}\n" if processes.claim_error_report() else None
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(message: str) -> None:
-    if processes.speaks_first():
+    if processes.claim_error_report():
         print(f"ntm: {message}", file=sys.stderr, flush=True)
 
 
@@ -174,7 +176,7 @@ def _prepare(options: argparse.Namespace) -> torch.device:
             raise ValueError(f"threads: got {options.threads}, needs at least 1")
         torch.set_num_threads(options.threads)
     try:
-        device = processes.this_process().place(torch.device(options.device))
+        device = processes.from_env().place(torch.device(options.device))
         torch.zeros((), device=device)
     except (RuntimeError, AssertionError):
         print(f"ntm: device: there is no {options.device} here", file=sys.stderr)
@@ -187,7 +189,7 @@ def _train(options: argparse.Namespace) -> int:
     given = {k: v for k, v in vars(options).items() if k in names and v is not None}
     settings = Settings(**given | {"seeds": tuple(range(options.seeds))})
     device, out, compiled = _prepare(options), options.out, options.compiled
-    with processes.joined() as worker:
+    with processes.process_group() as worker:
         # Begun anew by torchrun after the loss of a worker, the run is there already.
         if worker.restarts and Run.is_in(out, settings):
             return _follow(Run.resume(out, device, compiled, worker))
@@ -198,7 +200,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     device = _prepare(options)
-    with processes.joined() as worker:
+    with processes.process_group() as worker:
         return _follow(Run.resume(options.folder, device, options.compiled, worker))
 
 
@@ -207,7 +209,7 @@ def _follow(run: Run) -> int:
     from tqdm import tqdm
 
     training, settings = run.training, run.settings
-    if not run.worker.leads:
+    if not run.worker.is_main:
         for _ in run:
             pass
         return 0
@@ -260,8 +262,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     task = settings.make_task()
     results: list[Result] = []
     trials = [(length, options.memory_locations) for length in options.lengths]
-    compiled = options.compiled and pays_to_compile(model, trials, options.sequences)
-    fast = Population(model.to(device)) if compiled else None
+    compiled = options.compiled and worth_compiling(model, trials, options.sequences)
+    fast = StackedModels(model.to(device)) if compiled else None
     if not options.json:
         print("  length  locations  sequences  wrong bits    exact")
     for length in options.lengths:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from ntm._checks import require_axes, require_floating
 
 
-class Focus(NamedTuple):
+class AddressParameters(NamedTuple):
     """Where a head is told to look, in the order in which `addressing.address` asks."""
 
     key: Tensor
@@ -24,27 +24,27 @@ class Focus(NamedTuple):
     exponent: Tensor
 
 
-class Change(NamedTuple):
+class WriteParameters(NamedTuple):
     """What a write head is told to do there."""
 
     erase_vector: Tensor
     add_vector: Tensor
 
 
-class Emission(NamedTuple):
+class HeadParameters(NamedTuple):
     """All that the controller tells its H write heads and H read heads in one step."""
 
-    write: Focus
-    change: Change
-    read: Focus
+    write: AddressParameters
+    change: WriteParameters
+    read: AddressParameters
 
 
-def focus_size(width: int, shift_range: int) -> int:
-    """Return how many raw numbers one `Focus` takes: W + 1 + 1 + (2R + 1) + 1."""
+def address_parameters_size(width: int, shift_range: int) -> int:
+    """Return how many raw numbers they take: W + 1 + 1 + (2R + 1) + 1."""
     return width + 2 * shift_range + 4
 
 
-def focus(raw: Tensor, width: int) -> Focus:
+def address_parameters(raw: Tensor, width: int) -> AddressParameters:
     """Return where to look, each part squashed into its range.
 
     k = raw;  β = softplus(raw) ≥ 0;  g = σ(raw) in (0, 1);  s = softmax(raw), sum 1;
@@ -54,12 +54,11 @@ def focus(raw: Tensor, width: int) -> Focus:
     the squashing functions open, except for the softmax of the shifts.
 
     Args:
-        raw: ``(…, W + 1 + 1 + (2R + 1) + 1)``, the parts in the order of `Focus`.
+        raw: ``(…, W + 1 + 1 + (2R + 1) + 1)``, key first, exponent last.
         width: W.
 
     Returns:
-        A `Focus`: key ``(…, W)``, strength, gate and exponent ``(…, 1)``, kernel
-        ``(…, 2R + 1)``.
+        Key ``(…, W)``, strength, gate and exponent ``(…, 1)``, kernel ``(…, 2R + 1)``.
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
@@ -77,7 +76,7 @@ def focus(raw: Tensor, width: int) -> Focus:
     key, strength, gate, kernel, exponent = torch.split(
         raw, [width, 1, 1, taps, 1], dim=-1
     )
-    return Focus(
+    return AddressParameters(
         key=key,
         strength=functional.softplus(strength),
         gate=torch.sigmoid(gate),
@@ -86,7 +85,7 @@ def focus(raw: Tensor, width: int) -> Focus:
     )
 
 
-def change(raw: Tensor) -> Change:
+def write_parameters(raw: Tensor) -> WriteParameters:
     """Return what to erase and what to add there.
 
     e = σ(raw) in (0, 1);  a = raw                                   (equations 3 and 4)
@@ -95,7 +94,7 @@ def change(raw: Tensor) -> Change:
         raw: ``(…, 2W)``, first the erase vector's numbers, then the add vector's.
 
     Returns:
-        A `Change`: erase_vector and add_vector, both ``(…, W)``.
+        A `WriteParameters`: erase_vector and add_vector, both ``(…, W)``.
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
@@ -107,7 +106,7 @@ def change(raw: Tensor) -> Change:
     if raw.shape[-1] % 2:
         raise ValueError(f"raw: got {raw.shape[-1]} numbers, needs 2W, an even number")
     erase_vector, add_vector = raw.chunk(2, dim=-1)
-    return Change(torch.sigmoid(erase_vector), add_vector)
+    return WriteParameters(torch.sigmoid(erase_vector), add_vector)
 
 
 FIRST_GAIN = 1.4
@@ -125,30 +124,32 @@ class Heads(nn.Module):
     Args:
         controller_size: how many numbers the controller gives.
         width: W of the memory.
-        heads: H.
+        num_heads: H.
         shift_range: R, the farthest a head can move in one step.
 
     Chapter: *The head*.
     """
 
-    def __init__(self, controller_size: int, width: int, heads: int, shift_range: int):
+    def __init__(
+        self, controller_size: int, width: int, num_heads: int, shift_range: int
+    ):
         super().__init__()
         self.width = width
-        self.heads = heads
-        self._sizes = [focus_size(width, shift_range), 2 * width]
+        self.num_heads = num_heads
+        self._sizes = [address_parameters_size(width, shift_range), 2 * width]
         self._sizes.append(self._sizes[0])
-        self.linear = nn.Linear(controller_size, heads * sum(self._sizes))
+        self.linear = nn.Linear(controller_size, num_heads * sum(self._sizes))
         # What is written begins loud, where it is written stays quiet.
-        by_head = self.linear.weight.detach().view(heads, -1, controller_size)
+        by_head = self.linear.weight.detach().view(num_heads, -1, controller_size)
         for change_rows in torch.split(by_head, self._sizes, dim=1)[1]:
             nn.init.xavier_uniform_(change_rows, gain=FIRST_GAIN)
 
-    def forward(self, controller_output: Tensor) -> Emission:
+    def forward(self, controller_output: Tensor) -> HeadParameters:
         """Return what each head is told: ``(…, controller_size)`` → ``(…, H, …)``."""
-        raw = self.linear(controller_output).unflatten(-1, (self.heads, -1))
+        raw = self.linear(controller_output).unflatten(-1, (self.num_heads, -1))
         write, changes, read = torch.split(raw, self._sizes, dim=-1)
-        return Emission(
-            write=focus(write, self.width),
-            change=change(changes),
-            read=focus(read, self.width),
+        return HeadParameters(
+            write=address_parameters(write, self.width),
+            change=write_parameters(changes),
+            read=address_parameters(read, self.width),
         )

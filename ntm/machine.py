@@ -15,7 +15,7 @@ from ntm import memory as mechanics
 from ntm._checks import require_floating, require_whole
 from ntm.addressing import Address, address
 from ntm.controllers import CONTROLLERS, Carried
-from ntm.heads import FIRST_GAIN, Emission, Heads
+from ntm.heads import FIRST_GAIN, HeadParameters, Heads
 
 
 class Weightings(NamedTuple):
@@ -41,14 +41,14 @@ class State(NamedTuple):
 class Trace(NamedTuple):
     """What happened in each step, all with time as the first dimension.
 
-    write, read: an `Address` each, the four stages ``(time, batch, H, N)`` · told: what
-    the controller told the heads · reads ``(time, batch, H, W)`` · memory ``(time,
-    batch, N, W)`` after the step's write.
+    write, read: an `Address` each, the four stages ``(time, batch, H, N)`` · params:
+    what the controller told the heads · reads ``(time, batch, H, W)`` · memory
+    ``(time, batch, N, W)`` after the step's write.
     """
 
     write: Address
     read: Address
-    told: Emission
+    params: HeadParameters
     reads: Tensor
     memory: Tensor
 
@@ -71,7 +71,7 @@ class NTM(nn.Module):
         controller_size: numbers the controller gives, and its LSTM cell holds.
         memory_locations: N, unless `initial_state` is asked for another.
         memory_width: W.
-        heads: H, the number of write heads and also of read heads.
+        num_heads: H, the number of write heads and also of read heads.
         shift_range: R, the farthest a head can move in one step.
 
     Raises:
@@ -88,7 +88,7 @@ class NTM(nn.Module):
         controller_size: int = 100,
         memory_locations: int = 128,
         memory_width: int = 20,
-        heads: int = 1,
+        num_heads: int = 1,
         shift_range: int = 1,
     ):
         super().__init__()
@@ -99,7 +99,7 @@ class NTM(nn.Module):
             controller_size=controller_size,
             memory_locations=memory_locations,
             memory_width=memory_width,
-            heads=heads,
+            num_heads=num_heads,
         )
         require_whole(0, shift_range=shift_range)
         if controller not in CONTROLLERS:
@@ -109,17 +109,17 @@ class NTM(nn.Module):
         self.output_size = output_size
         self.memory_locations = memory_locations
         self.memory_width = memory_width
-        self.num_heads = heads
+        self.num_heads = num_heads
         self.shift_range = shift_range
         self._require_room_to_shift(memory_locations)
-        read_size = heads * memory_width
+        read_size = num_heads * memory_width
         self.controller = CONTROLLERS[controller](
             input_size + read_size, controller_size
         )
-        self.heads = Heads(controller_size, memory_width, heads, shift_range)
+        self.heads = Heads(controller_size, memory_width, num_heads, shift_range)
         self.output = nn.Linear(controller_size + read_size, output_size)
         self.initial_row = nn.Parameter(torch.empty(memory_width))
-        self.initial_reads = nn.Parameter(torch.zeros(heads, memory_width))
+        self.initial_reads = nn.Parameter(torch.zeros(num_heads, memory_width))
         nn.init.xavier_uniform_(self.output.weight, gain=FIRST_GAIN)
         nn.init.uniform_(self.initial_row, -(memory_width**-0.5), memory_width**-0.5)
 
@@ -204,17 +204,17 @@ class NTM(nn.Module):
     def _step(self, inputs: Tensor, state: State) -> tuple[Tensor, State, Trace]:
         seen = torch.cat([inputs, state.reads.flatten(-2)], dim=-1)
         hidden, carried = self.controller(seen, state.controller)
-        told = self.heads(hidden)
-        write = address(state.memory, state.weightings.write, *told.write)
-        memory = mechanics.write(state.memory, write.weighting, *told.change)
-        read = address(memory, state.weightings.read, *told.read)
+        params = self.heads(hidden)
+        write = address(state.memory, state.weightings.write, *params.write)
+        memory = mechanics.write(state.memory, write.weighting, *params.change)
+        read = address(memory, state.weightings.read, *params.read)
         reads = mechanics.read(memory, read.weighting)
         outputs = self.output(torch.cat([hidden, reads.flatten(-2)], dim=-1))
         weightings = Weightings(write=write.weighting, read=read.weighting)
         return (
             outputs,
             State(memory, weightings, reads, carried),
-            Trace(write, read, told, reads, memory),
+            Trace(write, read, params, reads, memory),
         )
 
     def _begin(self, inputs: Tensor, state: State | None) -> State:

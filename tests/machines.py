@@ -11,7 +11,7 @@ from ntm.machine import NTM
 INPUTS, OUTPUTS, LOCATIONS, WIDTH, SIZE = 3, 2, 11, 4, 5
 
 
-def small(controller: str = "lstm", heads: int = 1, shift_range: int = 1) -> NTM:
+def small(controller: str = "lstm", num_heads: int = 1, shift_range: int = 1) -> NTM:
     machine = NTM(
         INPUTS,
         OUTPUTS,
@@ -19,7 +19,7 @@ def small(controller: str = "lstm", heads: int = 1, shift_range: int = 1) -> NTM
         controller_size=SIZE,
         memory_locations=LOCATIONS,
         memory_width=WIDTH,
-        heads=heads,
+        num_heads=num_heads,
         shift_range=shift_range,
     )
     return restless(machine).double()
@@ -39,7 +39,7 @@ def restless(model: nn.Module) -> nn.Module:
 MODELS = {
     "lstm": small,
     "feedforward": lambda: small("feedforward"),
-    "two heads": lambda: small(heads=2, shift_range=2),
+    "two heads": lambda: small(num_heads=2, shift_range=2),
     "baseline": small_baseline,
 }
 

@@ -234,7 +234,10 @@ def test_show_draws_pictures(run: Path, tmp_path: Path) -> None:
         (["train", "copy"], "required: --out"),
         (["train", "copy", "--out", "x", "--controller", "gru"], "choice: 'gru'"),
         (["train", "copy", "--out", "x", "--model", "gru"], "invalid choice: 'gru'"),
-        (["train", "copy", "--out", "x", "--heads", "two"], "invalid int value: 'two'"),
+        (
+            ["train", "copy", "--out", "x", "--num-heads", "two"],
+            "invalid int value: 'two'",
+        ),
         (["train", "copy", "--out", "x", "--device", "tpu"], "there is no tpu here"),
         (["dance"], "invalid choice: 'dance'"),
         ([], "required: command"),

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from ntm.addressing import SHORTEST, address, smallest
 from ntm.fast import step as fused
-from ntm.heads import Focus
+from ntm.heads import AddressParameters
 from ntm.machine import NTM, State
 from ntm.memory import write
 
@@ -64,7 +64,7 @@ def test_a_weighting_is_one_and_as_exact_as_its_numbers_allow(
     strength: float, exponent: float, dtype: torch.dtype
 ) -> None:
     memory = torch.randn(LOCATIONS, WIDTH, dtype=dtype)
-    told = Focus(
+    params = AddressParameters(
         key=memory[3:4] + 0.1,
         strength=torch.full((1, 1), strength, dtype=dtype),
         gate=torch.full((1, 1), 0.5, dtype=dtype),
@@ -72,10 +72,10 @@ def test_a_weighting_is_one_and_as_exact_as_its_numbers_allow(
         exponent=torch.full((1, 1), exponent, dtype=dtype),
     )
     previous = torch.eye(LOCATIONS, dtype=dtype)[:1]
-    look = fused.lookup(memory.mT, told.key)
-    ours = fused.weighting(*look, previous, told)
+    look = fused.lookup(memory.mT, params.key)
+    ours = fused.weighting(*look, previous, params)
     exact = address(
-        memory.double(), previous.double(), *(part.double() for part in told)
+        memory.double(), previous.double(), *(part.double() for part in params)
     ).weighting
     close = 1e-4 if dtype == torch.float32 else 0.2
     assert_close(ours.double(), exact, rtol=close, atol=close)

@@ -8,42 +8,42 @@ from ntm import heads
 from ntm.addressing import address
 
 WIDTH, RANGE = 4, 1
-SIZE = heads.focus_size(WIDTH, RANGE)
+SIZE = heads.address_parameters_size(WIDTH, RANGE)
 
 
 def test_each_part_is_squashed_as_its_equation_needs() -> None:
     raw = torch.tensor([[1.0, -2, 3, -4, 0, 0, 0, 0, 0, 0]], dtype=torch.float64)
-    told = heads.focus(raw, WIDTH)
-    assert told.key.tolist() == [[1, -2, 3, -4]]
-    assert_close(told.strength.exp(), torch.tensor([[2.0]], dtype=torch.float64))
-    assert told.gate.tolist() == [[0.5]]
-    assert_close(told.kernel, torch.full((1, 3), 1 / 3, dtype=torch.float64))
-    assert_close(told.exponent - 1, torch.tensor([[2.0]], dtype=torch.float64).log())
+    params = heads.address_parameters(raw, WIDTH)
+    assert params.key.tolist() == [[1, -2, 3, -4]]
+    assert_close(params.strength.exp(), torch.tensor([[2.0]], dtype=torch.float64))
+    assert params.gate.tolist() == [[0.5]]
+    assert_close(params.kernel, torch.full((1, 3), 1 / 3, dtype=torch.float64))
+    assert_close(params.exponent - 1, torch.tensor([[2.0]], dtype=torch.float64).log())
 
 
 @pytest.mark.parametrize("scale", [1.0, 30.0, 1e4])
 def test_no_number_of_the_controller_leaves_the_ranges(scale: float) -> None:
     raw = scale * torch.randn(1000, SIZE)
-    told = heads.focus(raw, WIDTH)
-    assert all(part.isfinite().all() for part in told)
-    assert (told.strength >= 0).all()
-    assert ((told.gate >= 0) & (told.gate <= 1)).all()
-    assert (told.kernel >= 0).all()
-    assert_close(told.kernel.sum(-1), torch.ones(1000))
-    assert (told.exponent >= 1).all()
-    erase_vector, _ = heads.change(scale * torch.randn(1000, 2 * WIDTH))
+    params = heads.address_parameters(raw, WIDTH)
+    assert all(part.isfinite().all() for part in params)
+    assert (params.strength >= 0).all()
+    assert ((params.gate >= 0) & (params.gate <= 1)).all()
+    assert (params.kernel >= 0).all()
+    assert_close(params.kernel.sum(-1), torch.ones(1000))
+    assert (params.exponent >= 1).all()
+    erase_vector, _ = heads.write_parameters(scale * torch.randn(1000, 2 * WIDTH))
     assert ((erase_vector >= 0) & (erase_vector <= 1)).all()
 
 
 def test_strength_and_exponent_are_not_capped() -> None:
     """A strength held below 10 cannot focus; one through a ReLU stops learning at 0."""
     raw = torch.full((1, SIZE), 500.0)
-    told = heads.focus(raw, WIDTH)
-    assert told.strength.item() == 500
-    assert told.exponent.item() == 501
+    params = heads.address_parameters(raw, WIDTH)
+    assert params.strength.item() == 500
+    assert params.exponent.item() == 501
     raw = torch.full((1, SIZE), -5.0, requires_grad=True)
-    told = heads.focus(raw, WIDTH)
-    (told.strength + told.exponent).sum().backward()
+    params = heads.address_parameters(raw, WIDTH)
+    (params.strength + params.exponent).sum().backward()
     assert raw.grad is not None
     assert raw.grad[0, WIDTH] > 0
     assert raw.grad[0, -1] > 0
@@ -51,22 +51,22 @@ def test_strength_and_exponent_are_not_capped() -> None:
 
 def test_what_is_added_may_have_any_sign_and_size() -> None:
     raw = torch.tensor([0.0, 0, -7, 9])
-    assert heads.change(raw).add_vector.tolist() == [-7, 9]
+    assert heads.write_parameters(raw).add_vector.tolist() == [-7, 9]
 
 
 def test_a_focus_has_the_order_in_which_address_asks() -> None:
     memory, previous = torch.randn(2, 6, WIDTH), torch.softmax(torch.randn(2, 6), -1)
-    told = heads.focus(torch.randn(2, SIZE), WIDTH)
-    by_place = address(memory, previous, *told)
-    by_name = address(memory, previous, **told._asdict())
+    params = heads.address_parameters(torch.randn(2, SIZE), WIDTH)
+    by_place = address(memory, previous, *params)
+    by_name = address(memory, previous, **params._asdict())
     assert_close(by_place.weighting, by_name.weighting, rtol=0, atol=0)
 
 
 def test_every_number_of_the_linear_layer_goes_to_one_head_and_one_part() -> None:
-    layer = heads.Heads(controller_size=3, width=WIDTH, heads=2, shift_range=2)
+    layer = heads.Heads(controller_size=3, width=WIDTH, num_heads=2, shift_range=2)
     hidden = torch.randn(5, 3)
-    told = layer(hidden)
-    parts = [*told.write, *told.change, *told.read]
+    params = layer(hidden)
+    parts = [*params.write, *params.change, *params.read]
     assert all(part.shape[:2] == (5, 2) for part in parts)
     assert sum(part.shape[1:].numel() for part in parts) == layer.linear.out_features
     jacobian = torch.autograd.functional.jacobian(
@@ -74,8 +74,8 @@ def test_every_number_of_the_linear_layer_goes_to_one_head_and_one_part() -> Non
             [
                 part.flatten()
                 for part in [
-                    *heads.focus(bias[: SIZE + 2], WIDTH),
-                    heads.change(bias[-2 * WIDTH :]).add_vector,
+                    *heads.address_parameters(bias[: SIZE + 2], WIDTH),
+                    heads.write_parameters(bias[-2 * WIDTH :]).add_vector,
                 ]
             ]
         ),
@@ -87,11 +87,11 @@ def test_every_number_of_the_linear_layer_goes_to_one_head_and_one_part() -> Non
 @pytest.mark.parametrize("size", [WIDTH + 3, WIDTH + 5, 2])
 def test_a_focus_of_the_wrong_size_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match=f"^raw: got {size} numbers a head, needs 4"):
-        heads.focus(torch.zeros(1, size), WIDTH)
+        heads.address_parameters(torch.zeros(1, size), WIDTH)
 
 
 def test_an_odd_change_and_whole_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^raw: got 3 numbers, needs 2W"):
-        heads.change(torch.zeros(3))
+        heads.write_parameters(torch.zeros(3))
     with pytest.raises(TypeError, match=r"^raw: got torch.int64, needs a floating"):
-        heads.change(torch.zeros(4, dtype=torch.int64))
+        heads.write_parameters(torch.zeros(4, dtype=torch.int64))

@@ -58,7 +58,7 @@ def test_a_sequence_is_that_of_the_textbook(
 
 def test_memory_weightings_and_reads_are_those_of_plain_loops() -> None:
     """From what the controller told the heads, everything else follows by hand."""
-    machine = small(heads=2)
+    machine = small(num_heads=2)
     _, _, trace = machine.trace(sequence(batch=1))
     start = machine.initial_state(1)
     memory = start.memory[0].tolist()
@@ -67,14 +67,14 @@ def test_memory_weightings_and_reads_are_those_of_plain_loops() -> None:
 
     def look(kind: str, t: int, head: int) -> list[float]:
         key, strength, gate, kernel, exponent = (
-            part[t, 0, head].tolist() for part in getattr(trace.told, kind)
+            part[t, 0, head].tolist() for part in getattr(trace.params, kind)
         )
         content = oracle.content_weighting(memory, key, *strength)
         gated = oracle.interpolate(content, place[kind][head], *gate)
         return oracle.sharpen(oracle.shift(gated, kernel), *exponent)
 
     for t in range(6):
-        erases, adds = (part[t, 0].tolist() for part in trace.told.change)
+        erases, adds = (part[t, 0].tolist() for part in trace.params.change)
         place["write"] = [look("write", t, head) for head in range(2)]
         for w, e in zip(place["write"], erases, strict=True):
             memory = oracle.erase(memory, w, e)
@@ -275,7 +275,7 @@ def test_the_constructor_takes_what_the_design_says() -> None:
         "controller_size": 100,
         "memory_locations": 128,
         "memory_width": 20,
-        "heads": 1,
+        "num_heads": 1,
         "shift_range": 1,
     }
 
@@ -345,7 +345,7 @@ def test_gradients_are_those_of_finite_differences(make: Make) -> None:
     [
         ({"memory_locations": 0}, "memory_locations: got 0, needs at least 1"),
         ({"memory_width": -1}, "memory_width: got -1, needs at least 1"),
-        ({"heads": 0}, "heads: got 0, needs at least 1"),
+        ({"num_heads": 0}, "num_heads: got 0, needs at least 1"),
         ({"controller_size": 0}, "controller_size: got 0, needs at least 1"),
         ({"shift_range": -1}, "shift_range: got -1, needs at least 0"),
         (
@@ -367,8 +367,8 @@ def test_an_impossible_machine_is_refused(
 
 @pytest.mark.parametrize("number", [1.5, "10", True, None])
 def test_sizes_are_whole_numbers(number: object) -> None:
-    with pytest.raises(TypeError, match=r"^heads: got .*, needs a whole number"):
-        NTM(9, 8, heads=number)
+    with pytest.raises(TypeError, match=r"^num_heads: got .*, needs a whole number"):
+        NTM(9, 8, num_heads=number)
     with pytest.raises(TypeError, match=r"^layers: got .*, needs a whole number"):
         Baseline(9, 8, layers=number)
 

@@ -10,7 +10,7 @@ from ntm.baseline import Baseline
 from ntm.machine import NTM
 from ntm.tasks import Copy
 from ntm.training.evaluation import Result, evaluate
-from ntm.training.stacked import Population
+from ntm.training.stacked import StackedModels
 from ntm.training.trainer import solved_after
 
 MODELS = list(pretrained.available())
@@ -117,13 +117,13 @@ def test_a_compiled_population_finds_the_same_wrong_bits(name: str) -> None:
     told = {"length": 40, "sequences": 3, "memory_locations": 24}
     alone = evaluate(model, Copy(), **told)
     assert alone.wrong_bits > 40
-    assert evaluate(model, Copy(), **told, fast=Population(model)) == alone
+    assert evaluate(model, Copy(), **told, fast=StackedModels(model)) == alone
 
 
 def test_a_population_of_another_structure_is_refused() -> None:
     lstm, feedforward = (pretrained.load(name) for name in ("copy-lstm", MACHINES[0]))
     with pytest.raises(ValueError, match="fast: got a population of another structure"):
-        evaluate(feedforward, Copy(), 3, fast=Population(lstm))
+        evaluate(feedforward, Copy(), 3, fast=StackedModels(lstm))
 
 
 @every_model

@@ -22,7 +22,7 @@ from ntm.runs.folders import CARD, CURVE, WEIGHTS
 from ntm.runs.processes import SHARED, Worker
 from ntm.runs.run import CHECKPOINT, SETTINGS, Run
 from ntm.tasks import Batch, Copy
-from ntm.training.trainer import Training
+from ntm.training.trainer import Trainer
 
 # Rows of 32 numbers: a CPU takes no more at a time, and the place of a seed among the
 # others does not decide in which portion its numbers are, which would change last bits.
@@ -213,14 +213,14 @@ def test_a_loss_is_noticed_although_nobody_tells_of_it(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    update = Training.update
+    update = Trainer.update
 
-    def dying(self: Training) -> None:
+    def dying(self: Trainer) -> None:
         if self.updates == 2 and os.environ["RANK"] == "1":
             os._exit(9)
         update(self)
 
-    monkeypatch.setattr(Training, "update", dying)
+    monkeypatch.setattr(Trainer, "update", dying)
     assert forked(monkeypatch, *TRAIN, "--out", str(tmp_path / "x")) == [1, 9]
     lines = capfd.readouterr().err.splitlines()
     assert [line for line in lines if "gloo" not in line][-1] == STOPPED
@@ -249,7 +249,7 @@ def test_the_shares_are_neighbours_and_as_many_as_others(number: int) -> None:
 
 def test_the_tensors_are_split_by_seeds_and_what_is_shared_is_whole() -> None:
     three, two = (
-        Training(tiny.settings(seeds=seeds), compiled=False).tensors()
+        Trainer(tiny.settings(seeds=seeds), compiled=False).state_dict()
         for seeds in ((0, 1, 2), (1, 2))
     )
     assert {n for n in three if three[n].shape == two[n].shape} == SHARED
@@ -279,9 +279,9 @@ def test_only_torchrun_makes_a_process_one_of_several(
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    assert processes.this_process() == Worker()
+    assert processes.from_env() == Worker()
     told(monkeypatch, RANK=3, WORLD_SIZE=4, LOCAL_RANK=1, LOCAL_WORLD_SIZE=2)
-    assert processes.this_process() == Worker(3, 4, 1, 2, 0)
+    assert processes.from_env() == Worker(3, 4, 1, 2, 0)
 
 
 def test_each_worker_has_a_card_of_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +320,7 @@ def test_begun_anew_by_torchrun_a_run_goes_on(
 
 
 def test_a_single_process_joins_nobody() -> None:
-    with processes.joined() as worker:
+    with processes.process_group() as worker:
         assert worker == Worker()
         assert not torch.distributed.is_initialized()
-        assert worker.everyone({"a": 1}) == [{"a": 1}]
+        assert worker.all_gather_json({"a": 1}) == [{"a": 1}]

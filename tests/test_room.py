@@ -16,7 +16,7 @@ from ntm.runs import room
 from ntm.runs.processes import Worker
 from ntm.runs.room import COMPILED, RoomError, needed
 from ntm.runs.run import CHECKPOINT, Run
-from ntm.training.trainer import Training
+from ntm.training.trainer import Trainer
 
 
 def kept(settings: Any, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> float:
@@ -27,7 +27,7 @@ def kept(settings: Any, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> floa
         storages[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    training = Training(settings, compiled=compiled)
+    training = Trainer(settings, compiled=compiled)
     largest = training.task.test_size
     monkeypatch.setattr(type(training.task), "draw_size", lambda *_: largest)
     with saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -62,10 +62,12 @@ def test_the_compiler_keeps_at_least_the_share_that_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two heads of a feed-forward machine keep the smallest share of all."""
-    settings = tiny.settings(evaluation_sequences=1, controller="feedforward", heads=2)
+    settings = tiny.settings(
+        evaluation_sequences=1, controller="feedforward", num_heads=2
+    )
     eager = kept(settings, False, monkeypatch)
-    training = Training(settings, compiled=True)
-    batch, numbers = training.draw(), training.parameters.clone().requires_grad_()
+    training = Trainer(settings, compiled=True)
+    batch, numbers = training.next_batch(), training.parameters.clone().requires_grad_()
     work = lambda: training.gradient(numbers, batch)  # noqa: E731
     work()
     compiled = peak(work, torch.device("cpu")) / len(settings.seeds)

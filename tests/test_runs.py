@@ -20,7 +20,7 @@ from ntm.runs import folders
 from ntm.runs.folders import CARD, CURVE, WEIGHTS, FolderError
 from ntm.runs.run import CHECKPOINT, SETTINGS, Run
 from ntm.training.evaluation import evaluate
-from ntm.training.trainer import Training
+from ntm.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -130,14 +130,14 @@ def test_the_stopped_seeds_are_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run.start(tmp_path / "run", tiny.settings(), compiled=False)
-    draw = run.training.draw
+    draw = run.training.next_batch
 
     def poisoned() -> Any:
         batch = draw()
         batch.inputs[:, 2] = float("inf")
         return batch
 
-    monkeypatch.setattr(run.training, "draw", poisoned)
+    monkeypatch.setattr(run.training, "next_batch", poisoned)
     next(iter(run))
     assert [row.seed for row in run.training.stopped] == [2]
     again = resumed(tmp_path / "run")
@@ -156,8 +156,8 @@ def test_a_run_goes_on_from_the_machines_of_another(
     tight = tiny.settings(memory_locations=9, sequences=8)
     run = Run.start(tmp_path / "x", tight, compiled=False, first=whole)
     before = folders.read_tensors(whole / CHECKPOINT)
-    assert torch.equal(run.training.parameters, before["average"])
-    assert torch.equal(run.training.streams[1].get_state(), before["random.streams"][1])
+    assert torch.equal(run.training.parameters, before["ema"])
+    assert torch.equal(run.training.data_rngs[1].get_state(), before["data_rngs"][1])
     assert run.training.sequences == 0
     resumed(tmp_path / "x")
     card = folders.load(tmp_path / "x").card
@@ -166,7 +166,7 @@ def test_a_run_goes_on_from_the_machines_of_another(
     first_curve = (tmp_path / "x" / "first.csv").read_bytes()
     assert first_curve == (whole / CURVE).read_bytes()
     after = folders.read_tensors(tmp_path / "x" / CHECKPOINT)
-    assert not torch.equal(after["average"], before["average"])
+    assert not torch.equal(after["ema"], before["ema"])
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def changed_setting(**values: Any) -> Any:
             changed_setting(controller="feedforward"),
             "controller.gates.0.bias is unknown",
         ),
-        (changed_setting(heads=0), "card.json: heads: got 0, needs at least 1"),
+        (changed_setting(num_heads=0), "card.json: num_heads: got 0, needs at least 1"),
         (
             changed_setting(task="sort"),
             "card.json: task: got 'sort', needs one of copy",
@@ -353,8 +353,8 @@ def test_settings_that_are_damaged_are_refused(copied: Path, text: str) -> None:
 
 
 def test_a_checkpoint_of_another_run_is_refused(copied: Path) -> None:
-    other = Training(tiny.settings(seeds=(0,)), compiled=False)
-    folders.write_tensors(copied / CHECKPOINT, other.tensors(), {})
+    other = Trainer(tiny.settings(seeds=(0,)), compiled=False)
+    folders.write_tensors(copied / CHECKPOINT, other.state_dict(), {})
     with pytest.raises(
         FolderError, match=r"does not fit the run: parameters: got \(1,"
     ):

@@ -1,4 +1,4 @@
-"""Training: many seeds side by side learn what each would alone, and nothing is left to chance."""
+"""Trainer: many seeds side by side learn what each would alone, and nothing is left to chance."""
 
 import math
 from typing import Any
@@ -12,24 +12,24 @@ from torch.testing import assert_close
 
 from ntm.fast import compiler
 from ntm.tasks import Copy, cost_in_bits
+from ntm.training import optimizers
 from ntm.training.settings import Settings
-from ntm.training.stacked import Population
+from ntm.training.stacked import StackedModels
 from ntm.training.trainer import (
     LOWEST,
     Evaluation,
-    Training,
-    limit,
-    optimizers,
-    rate,
+    Trainer,
+    clip_gradient,
+    learning_rate_at,
     solved_after,
 )
 
 
-def training(**changes: Any) -> Training:
-    return Training(tiny.settings(**changes), compiled=False)
+def training(**changes: Any) -> Trainer:
+    return Trainer(tiny.settings(**changes), compiled=False)
 
 
-def learn(trained: Training, updates: int = 3) -> Training:
+def learn(trained: Trainer, updates: int = 3) -> Trainer:
     for _ in range(updates):
         trained.update()
     return trained
@@ -41,7 +41,7 @@ def learn(trained: Training, updates: int = 3) -> Training:
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
 def test_a_population_is_a_loop_over_its_seeds(make: Any) -> None:
     models = [make() for _ in range(3)]
-    population = Population(models[0], compiled=False)
+    population = StackedModels(models[0], compiled=False)
     parameters = population.stack(models)
     inputs = torch.stack([sequence() for _ in models], dim=1)
     together = population(parameters, inputs)
@@ -54,7 +54,7 @@ def test_compiled_a_population_gives_the_same_numbers_and_gradients() -> None:
     inputs = torch.stack([sequence() for _ in models], dim=1)
     results = []
     for compiled in (False, True):
-        population = Population(models[0], compiled)
+        population = StackedModels(models[0], compiled)
         parameters = population.stack(models).requires_grad_()
         outputs = population(parameters, inputs)
         loss = outputs.square().sum()
@@ -72,7 +72,7 @@ def test_one_compiled_step_serves_sequences_of_all_lengths(
     monkeypatch.setattr(
         compiler, "_compiled", lambda *a: compiled.append(a) or compile_one(*a)
     )
-    population = Population(MODELS["lstm"]())
+    population = StackedModels(MODELS["lstm"]())
     parameters = population.stack([MODELS["lstm"]()]).requires_grad_()
     for time in (6, 9):
         population(parameters, sequence(time).unsqueeze(1)).sum().backward()
@@ -89,7 +89,7 @@ def test_without_gradients_the_way_back_is_not_compiled_until_it_is_needed(
     monkeypatch.setattr(
         compiler, "_compiled", lambda f, _: compiled.append(f.__name__) or f
     )
-    population = Population(MODELS["lstm"]())
+    population = StackedModels(MODELS["lstm"]())
     parameters = population.stack([MODELS["lstm"]()]).requires_grad_()
     inputs = sequence(3).unsqueeze(1)
     with torch.no_grad():
@@ -111,7 +111,7 @@ def test_what_is_compiled_is_the_plain_loop_for_every_model(
     inputs = torch.stack([sequence() for _ in models], dim=1).transpose(0, 2)
     results = []
     for compiled in (False, True):
-        population = Population(models[0], compiled)
+        population = StackedModels(models[0], compiled)
         parameters = population.stack(models).requires_grad_()
         outputs = population(parameters, inputs.transpose(0, 2))
         loss = outputs.square().cumsum(dim=0).sum()
@@ -123,14 +123,14 @@ def test_what_is_compiled_is_the_plain_loop_for_every_model(
 def test_a_parameter_outside_the_linear_layers_is_refused() -> None:
     model = MODELS["lstm"]()
     model.loudness = nn.Parameter(torch.ones(1))
-    population = Population(model)
+    population = StackedModels(model)
     with pytest.raises(ValueError, match=r"^loudness: got a parameter of its own, nee"):
         population(population.stack([model]), sequence().unsqueeze(1))
 
 
 def test_parameters_keep_their_names_in_a_row() -> None:
     model = MODELS["two heads"]()
-    population = Population(model, compiled=False)
+    population = StackedModels(model, compiled=False)
     named = population.named(population.stack([model])[0])
     assert list(named) == [name for name, _ in model.named_parameters()]
     for name, parameter in model.named_parameters():
@@ -147,19 +147,21 @@ def test_a_seed_learns_the_same_alone_and_in_company(model: str) -> None:
 
 def test_what_is_uneven_is_learned_from_and_not_judged_by() -> None:
     uneven = training(uneven=1.0, evaluation_sequences=200)
-    assert uneven.lessons == Copy(uneven=1.0)
+    assert uneven.training_task == Copy(uneven=1.0)
     assert uneven.task == Copy()
     plain = training(evaluation_sequences=200)
     assert [r.bits for r in uneven.evaluate()] == [r.bits for r in plain.evaluate()]
-    assert not torch.equal(training(uneven=1.0).draw().inputs, training().draw().inputs)
+    assert not torch.equal(
+        training(uneven=1.0).next_batch().inputs, training().next_batch().inputs
+    )
 
 
 def test_seeds_begin_differently_and_see_different_sequences() -> None:
     start = training()
     assert not torch.equal(start.parameters[0], start.parameters[1])
-    inputs = start.draw().inputs
+    inputs = start.next_batch().inputs
     assert inputs.shape[1:3] == (3, 2)
-    drawn = torch.cat([start.draw().inputs for _ in range(5)])
+    drawn = torch.cat([start.next_batch().inputs for _ in range(5)])
     assert not torch.equal(drawn[:, 0], drawn[:, 1])
 
 
@@ -184,7 +186,7 @@ def test_the_same_settings_give_the_same_weights() -> None:
 
 
 def test_training_lowers_the_cost() -> None:
-    short = training(seeds=(0,), learning_rate=0.01, rise=0.0, sequences=10**6)
+    short = training(seeds=(0,), learning_rate=0.01, warmup_until=0.0, sequences=10**6)
     before = short.evaluate()[0].bits
     learn(short, updates=30)
     assert short.evaluate()[0].bits < before - 1
@@ -198,19 +200,19 @@ def test_the_loop_ends_after_all_sequences_and_evaluates_on_the_way() -> None:
 
 
 def test_what_is_judged_is_the_average_of_the_last_updates() -> None:
-    trained, path = training(average=0.5), []
+    trained, path = training(ema_decay=0.5), []
     for _ in range(30):
         trained.update()
         path.append(trained.parameters)
     recent = sum(p * 0.5 ** (k + 1) for k, p in enumerate(reversed(path)))
-    assert_close(trained.average, recent, rtol=1e-3, atol=1e-3)
-    no_average = learn(training(average=0.0))
-    assert torch.equal(no_average.average, no_average.parameters)
+    assert_close(trained.ema, recent, rtol=1e-3, atol=1e-3)
+    no_average = learn(training(ema_decay=0.0))
+    assert torch.equal(no_average.ema, no_average.parameters)
 
 
 def test_an_evaluation_is_of_the_longest_length_and_the_same_for_all_seeds() -> None:
     twins = training()
-    twins.average = twins.average[:1].repeat(3, 1)
+    twins.ema = twins.ema[:1].repeat(3, 1)
     rows = twins.evaluate()
     assert [r.bits for r in rows] == pytest.approx([rows[0].bits] * 3)
     assert 120 < rows[0].bits < 240  # near one bit for each of 160
@@ -221,14 +223,16 @@ def test_an_evaluation_is_of_the_longest_length_and_the_same_for_all_seeds() -> 
 
 def test_each_seed_has_its_own_limit_on_the_norm() -> None:
     gradient = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
-    limited = limit(gradient, torch.zeros(3, 1), 1e-3, tiny.settings(clip_norm=1.0))
+    limited = clip_gradient(
+        gradient, torch.zeros(3, 1), 1e-3, tiny.settings(clip_norm=1.0)
+    )
     assert_close(limited, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]]))
 
 
 def test_components_can_be_limited_as_in_the_paper() -> None:
     gradient = torch.tensor([[30.0, -4.0]])
     paper = tiny.settings(clip_norm=math.inf, clip_component=10.0)
-    limited = limit(gradient, torch.zeros(1, 1), 1e-3, paper)
+    limited = clip_gradient(gradient, torch.zeros(1, 1), 1e-3, paper)
     assert limited.tolist() == [[10, -4]]
 
 
@@ -236,30 +240,38 @@ def test_an_unusual_gradient_is_shortened_to_what_its_step_may_be() -> None:
     settings = tiny.settings(clip_usual=1.5, clip_norm=100.0, learning_rate=1e-3)
     gradient = torch.tensor([[6.0, 8.0]])
     usual = torch.tensor([[4.0]])  # a norm of 2
-    assert_close(limit(gradient, usual, 1e-3, settings), gradient * 0.3)
-    assert_close(limit(gradient, usual, 5e-4, settings), gradient * 0.6)
-    assert_close(limit(gradient, usual, 0.0, settings), gradient)
-    assert_close(limit(gradient, usual * 0, 1e-3, settings), gradient)
-    assert_close(limit(gradient * 0, usual, 1e-3, settings), gradient * 0)
+    assert_close(clip_gradient(gradient, usual, 1e-3, settings), gradient * 0.3)
+    assert_close(clip_gradient(gradient, usual, 5e-4, settings), gradient * 0.6)
+    assert_close(clip_gradient(gradient, usual, 0.0, settings), gradient)
+    assert_close(clip_gradient(gradient, usual * 0, 1e-3, settings), gradient)
+    assert_close(clip_gradient(gradient * 0, usual, 1e-3, settings), gradient * 0)
 
 
 def test_what_is_usual_is_remembered_of_what_was_let_through() -> None:
-    trained = training(clip_usual=1.5, rise=0.0, hold=0.9, fall=1.0)
+    trained = training(
+        clip_usual=1.5, warmup_until=0.0, hold_until=0.9, decay_until=1.0
+    )
     seen = []
     for _ in range(3):
         trained.update()
-        seen.append(trained.usual.clone())
+        seen.append(trained.mean_sq_norm.clone())
     assert all((usual > 0).all() for usual in seen)
     # The second norm was at most 1.5 times the first; this is the mean of two squares.
     assert (seen[1] <= seen[0] * (1 + 1.5**2) / 2 * 1.0001).all()
     twin = training(clip_usual=1.5)
-    twin.restore(trained.tensors())
-    assert torch.equal(twin.usual, seen[-1])
+    twin.load_state_dict(trained.state_dict())
+    assert torch.equal(twin.mean_sq_norm, seen[-1])
 
 
 def test_the_learning_rate_rises_stays_falls_and_stays_low() -> None:
-    s = Settings(sequences=1000, learning_rate=1.0, rise=0.1, hold=0.3, fall=0.7)
-    shares = [rate(s, done) for done in (0, 50, 100, 299, 500, 700, 1000)]
+    s = Settings(
+        sequences=1000,
+        learning_rate=1.0,
+        warmup_until=0.1,
+        hold_until=0.3,
+        decay_until=0.7,
+    )
+    shares = [learning_rate_at(s, done) for done in (0, 50, 100, 299, 500, 700, 1000)]
     assert shares == pytest.approx([0, 0.5, 1, 1, 0.5, LOWEST, LOWEST])
 
 
@@ -309,15 +321,15 @@ def test_rows_do_not_see_each_other(name: str) -> None:
 # A number that is not finite.
 
 
-def poison(trained: Training, row: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw = trained.draw
+def poison(trained: Trainer, row: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = trained.next_batch
 
     def poisoned() -> Any:
         batch = draw()
         batch.inputs[:, row] = math.nan
         return batch
 
-    monkeypatch.setattr(trained, "draw", poisoned)
+    monkeypatch.setattr(trained, "next_batch", poisoned)
 
 
 def test_a_seed_that_turns_non_finite_stops_and_the_others_go_on(
@@ -331,7 +343,7 @@ def test_a_seed_that_turns_non_finite_stops_and_the_others_go_on(
         ill.update()
     learn(ill, 3)
     learn(sound, 6)
-    assert ill.running.tolist() == [True, False, True]
+    assert ill.active.tolist() == [True, False, True]
     assert torch.equal(ill.parameters[1], good)
     for other in (0, 2):
         assert torch.equal(ill.parameters[other], sound.parameters[other])
@@ -359,22 +371,24 @@ def test_given_back_its_tensors_a_training_goes_on_as_if_never_stopped() -> None
     whole = learn(training(), 6)
     half = learn(training(), 3)
     other = training()
-    other.restore(half.tensors())
+    other.load_state_dict(half.state_dict())
     learn(other, 3)
-    for name, tensor in whole.tensors().items():
-        assert torch.equal(other.tensors()[name], tensor), name
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(other.state_dict()[name], tensor), name
 
 
 def test_tensors_that_do_not_fit_are_refused_by_name() -> None:
-    tensors = training().tensors()
+    tensors = training().state_dict()
     fewer = {n: t for n, t in tensors.items() if n != "optimizer.mean"}
     with pytest.raises(ValueError, match=r"^optimizer\.mean: got nothing, needs \(3, "):
-        training().restore(fewer)
+        training().load_state_dict(fewer)
     narrow = tensors | {"parameters": tensors["parameters"][:, 1:]}
     with pytest.raises(ValueError, match=r"^parameters: got \(3, .*\), needs \(3, "):
-        training().restore(narrow)
+        training().load_state_dict(narrow)
     with pytest.raises(ValueError, match=r"^parameters: got torch\.float64, needs"):
-        training().restore(tensors | {"parameters": tensors["parameters"].double()})
+        training().load_state_dict(
+            tensors | {"parameters": tensors["parameters"].double()}
+        )
 
 
 # What counts as solved.
@@ -415,8 +429,11 @@ def test_solved_is_a_median_of_ten_evaluations_below_a_tenth_of_a_bit() -> None:
         ({"learning_rate": math.nan}, "learning_rate: got nan, needs more than 0"),
         ({"clip_norm": -1.0}, "clip_norm: got -1.0, needs more than 0"),
         ({"training_locations": 2}, "memory_locations: got 2, needs at least 3"),
-        ({"average": 1.0}, "average: got 1.0, needs 0 ≤ average < 1"),
-        ({"hold": 0.95}, "rise, hold, fall: got 0.02, 0.95, 0.8, needs 0 ≤ rise"),
+        ({"ema_decay": 1.0}, "ema_decay: got 1.0, needs 0 ≤ ema_decay < 1"),
+        (
+            {"hold_until": 0.95},
+            "warmup_until, hold_until, decay_until: got 0.02, 0.95, 0.8, needs 0 ≤ warmup_until",
+        ),
         ({"evaluate_every": 5}, "evaluate_every: got 5, needs a multiple of the batch"),
     ],
 )
@@ -432,14 +449,24 @@ def test_settings_survive_json() -> None:
     assert Settings.from_json(settings.to_json()) == settings
 
 
+def test_an_older_file_has_the_names_and_the_lacks_of_its_time() -> None:
+    new = tiny.settings(num_heads=2, warmup_until=0.1).to_json()
+    lacks = ("ema_decay", "clip_usual", "training_locations", "uneven")
+    old = {name: value for name, value in new.items() if name not in lacks}
+    old |= {"heads": old.pop("num_heads"), "rise": old.pop("warmup_until")}
+    read = Settings.from_json(old)
+    assert (read.num_heads, read.warmup_until) == (2, 0.1)
+    then = (read.ema_decay, read.clip_usual, read.training_locations, read.uneven)
+    assert then == (0.0, math.inf, 0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda v: v | {"speed": 1}, "settings: speed is unknown"),
-        (lambda v: {k: v[k] for k in v if k != "task"}, "settings: task is missing"),
         (lambda v: v | {"seeds": 3}, "seeds: got 3, needs a list"),
         (lambda v: [v], "settings: got list, needs an object"),
-        (lambda v: v | {"heads": 0}, "heads: got 0, needs at least 1"),
+        (lambda v: v | {"num_heads": 0}, "num_heads: got 0, needs at least 1"),
     ],
 )
 def test_settings_that_were_changed_by_hand_are_refused(

@@ -46,21 +46,21 @@ def step(
             seen @ p["controller.hidden.weight"].T + p["controller.hidden.bias"]
         )
     raw = hidden @ p["heads.linear.weight"].T + p["heads.linear.bias"]
-    told = raw.chunk(heads, dim=1)
-    focus = (told[0].shape[1] - 2 * width) // 2
+    params = raw.chunk(heads, dim=1)
+    focus = (params[0].shape[1] - 2 * width) // 2
     # Where to write, all of it before anything is written.
     writing = [
-        attend(memory, w, t[:, :focus]) for w, t in zip(writing, told, strict=True)
+        attend(memory, w, t[:, :focus]) for w, t in zip(writing, params, strict=True)
     ]
-    for w, t in zip(writing, told, strict=True):
+    for w, t in zip(writing, params, strict=True):
         e = torch.sigmoid(t[:, focus : focus + width])
         memory = memory * (1 - w[:, :, None] * e[:, None, :])
-    for w, t in zip(writing, told, strict=True):
+    for w, t in zip(writing, params, strict=True):
         a = t[:, focus + width : focus + 2 * width]
         memory = memory + w[:, :, None] * a[:, None, :]
     reading = [
         attend(memory, w, t[:, focus + 2 * width :])
-        for w, t in zip(reading, told, strict=True)
+        for w, t in zip(reading, params, strict=True)
     ]
     reads = [(w[:, :, None] * memory).sum(dim=1) for w in reading]
     y = torch.cat([hidden, *reads], dim=1) @ p["output.weight"].T + p["output.bias"]

@@ -27,7 +27,7 @@ try() {
 }
 
 # Thirty-two seeds of each controller; then a second, shorter stage with few locations.
-second="--learning-rate 3e-4 --rise 0.05 --hold 0.5 --fall 1 --sequences 24000"
+second="--learning-rate 3e-4 --warmup-until 0.05 --hold-until 0.5 --decay-until 1 --sequences 24000"
 # Of the seeds that are without a wrong bit at the end, the one to ship was then found by
 # `choose --seeds` with 1,000 sequences of each of the lengths 1 to 20, 30, 50, 80 and 120,
 # with 100 of 500 and 1,000 in 1,024 locations, and with 10 of 10,000.
@@ -58,7 +58,7 @@ $python book/_tools/write_lost_step.py "$runs/copy-lstm" 10 5000 8192 >"$runs/lo
 # The LSTM without a memory, for comparison (its seeds were trained one by one, as many as
 # there was time for), and the paper's own recipe.
 run copy-baseline --model baseline --seeds 32 --sequences 200000 --batch-size 32 --evaluate-every 1600 \
-  --average 0.995 --hold 0.5 --fall 1 --clip-usual inf --uneven 0
+  --ema-decay 0.995 --hold-until 0.5 --decay-until 1 --clip-usual inf --uneven 0
 run paper --controller lstm --seeds 4 --sequences 24000 --batch-size 1 --optimizer rmsprop \
-  --learning-rate 1e-4 --rise 0 --hold 0.999 --fall 1 --clip-usual inf --clip-norm inf \
-  --clip-component 10 --average 0 --uneven 0
+  --learning-rate 1e-4 --warmup-until 0 --hold-until 0.999 --decay-until 1 --clip-usual inf --clip-norm inf \
+  --clip-component 10 --ema-decay 0 --uneven 0

@@ -29,7 +29,7 @@ def main() -> None:
     with torch.no_grad():
         for x in sequence.inputs[:length].split(1):
             _, state, trace = machine.trace(x, state)
-            head = trace.told.write
+            head = trace.params.write
             told.append([*head.kernel[0, 0, 0], head.exponent, head.gate])
             weightings.append(trace.write.weighting[0, 0, 0])
     places = torch.stack([weighting.argmax() for weighting in weightings])

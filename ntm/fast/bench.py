@@ -23,7 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from ntm.runs.provenance import device_name, versions
 from ntm.tasks import Batch, Copy, cost_in_bits
 from ntm.training.settings import Settings
-from ntm.training.trainer import Training
+from ntm.training.trainer import Trainer
 
 LENGTH = 20
 WIDTH, SIZE, CHANNELS, BITS = 20, 100, 9, 8
@@ -92,7 +92,7 @@ def training(
     compiled: bool = True,
     length: int = LENGTH,
     locations: int = 128,
-) -> Training:
+) -> Trainer:
     """Return a training of copy, all sequences of this length."""
     settings = Settings(
         seeds=tuple(range(seeds)),
@@ -101,8 +101,8 @@ def training(
         sequences=10**9,
         memory_locations=locations,
     )
-    made = Training(settings, device, compiled)
-    made.lessons = Copy(shortest=length, longest=length)
+    made = Trainer(settings, device, compiled)
+    made.training_task = Copy(shortest=length, longest=length)
     return made
 
 
@@ -116,7 +116,7 @@ def textbook_update(
     learner = torch.optim.Adam(named.values(), lr=1e-3)
 
     def update() -> None:
-        drawn = ours.draw()
+        drawn = ours.next_batch()
         state = module.initial_state(named, batch, 128)
         outputs: list[Tensor] = []
         for x in drawn.inputs[:, 0]:
@@ -188,21 +188,21 @@ def peak(work: Callable[[], None], device: torch.device) -> int:
     return int(max(accumulate((event.nbytes() for event in changes), initial=0)))
 
 
-def lowered(made: Training) -> Training:
+def lowered(made: Trainer) -> Trainer:
     """Let a training compute forward and backward in bfloat16; the update stays."""
-    plain = made.population
+    plain = made.stacked
 
     def population(parameters: Tensor, inputs: Tensor, **settings: int) -> Tensor:
         kind = torch.bfloat16
         return plain(parameters.to(kind), inputs.to(kind), **settings).float()
 
-    made.population = population  # type: ignore[assignment]
+    made.stacked = population  # type: ignore[assignment]
     return made
 
 
-def replayed(made: Training) -> Training:
+def replayed(made: Trainer) -> Trainer:
     """Let a training replay forward and backward as one CUDA graph."""
-    batch, parameters = made.draw(), made.parameters.clone()
+    batch, parameters = made.next_batch(), made.parameters.clone()
     plain, side = made.gradient, torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with torch.cuda.stream(side):
         plain(parameters, batch)

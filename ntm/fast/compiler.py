@@ -6,8 +6,8 @@ fits.  Here a step keeps its state and what went into and came out of each linea
 the rest is computed again on the way back.  The gradient of a weight waits until the
 sequence is done and then is one product over all steps.
 
-`ntm.training.stacked.Population` without compilation is the plain form of the same, and
-what this is tested against.
+`ntm.training.stacked.StackedModels` without compilation is the plain form of the same,
+and what this is tested against.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +40,7 @@ class CompilerError(RuntimeError):
 class Steps:
     """The step of a model for many seeds and its gradient, compiled for one shape.
 
-    Where no gradients are recorded, only the step is compiled, and ``back`` is None.
+    Where no gradients are recorded, only the step is compiled; ``backward`` is None.
 
     Args:
         call: a module that is called with the name of a method of its ``model``.
@@ -75,23 +75,23 @@ class Steps:
         self._by_columns = [not leaf.is_contiguous() for leaf in leaves]
         values = [named[name] for name in self.names]
         differentiable = torch.is_grad_enabled()
-        self.back: Function | None = None
+        self.backward: Function | None = None
         with torch.no_grad():
             tensors = [t.detach() for t in (*values, inputs, *leaves)]
-            outputs, after, _, results = self.split(self._all_ahead(*tensors))
-            self.ahead = _compiled(self._all_ahead, tensors)
+            outputs, after, _, results = self.split(self._all_forward(*tensors))
+            self.forward = _compiled(self._all_forward, tensors)
             assert [*map(_layout, after)] == [*map(_layout, leaves)]
             if differentiable:
                 tensors += [*results, outputs, *after]
-                gradients = self._all_back(*tensors)[len(self.layers) :]
+                gradients = self._all_backward(*tensors)[len(self.layers) :]
                 assert [*map(_layout, gradients)] == [*map(_layout, leaves)]
-                self.back = _compiled(self._all_back, tensors)
+                self.backward = _compiled(self._all_backward, tensors)
 
-    def _all_ahead(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return self._laid_out(vmap(self._ahead)(*tensors), 1)
+    def _all_forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return self._laid_out(vmap(self._forward)(*tensors), 1)
 
-    def _all_back(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return self._laid_out(vmap(self._back)(*tensors), len(self.layers))
+    def _all_backward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return self._laid_out(vmap(self._backward)(*tensors), len(self.layers))
 
     def _laid_out(self, made: Sequence[Tensor], first: int) -> tuple[Tensor, ...]:
         """Lay out the state in here as before the first step: one program fits all.
@@ -106,7 +106,7 @@ class Steps:
         return (*made[:first], *state, *made[last:])
 
     def split(self, made: Sequence[Tensor]) -> tuple[Tensor, Any, Any, Any]:
-        """Return what ``ahead`` gives in its parts.
+        """Return what ``forward`` gives in its parts.
 
         outputs · the next state · what went into each layer · what is known afterwards:
         what came out of each layer, and what `ntm.fused.step` has found
@@ -114,7 +114,7 @@ class Steps:
         a, b = 1 + self.carried, 1 + self.carried + len(self.layers)
         return made[0], made[1:a], made[a:b], made[b:]
 
-    def _ahead(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def _forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Parameters, inputs and state → the parts that `split` names."""
         seen, results = [], []
 
@@ -126,7 +126,7 @@ class Steps:
             made, found = self._step(*tensors)
         return (*made, *seen, *results, *found)
 
-    def _back(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def _backward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Parameters, inputs, state, what is known, gradients of what `_step` gives.
 
         → the gradients of what came out of each layer, and of the state
@@ -140,17 +140,17 @@ class Steps:
 
             def recall(layer: nn.Module, arguments: tuple[Tensor], _: Tensor) -> Any:
                 known_result = arguments[0], layer.weight, next(known)
-                return _Known.apply(*known_result)  # type: ignore[no-untyped-call]
+                return _LinearWithKnownOutput.apply(*known_result)  # type: ignore[no-untyped-call]
 
             with self._watched(recall):
-                return self._step(*tensors[:a], *state, found=tensors[c:d])[0]
+                return self._step(*tensors[:a], *state, cache=tensors[c:d])[0]
 
         _made, pull = vjp(again, tensors[a:b], tensors[b:c])[:2]
         state, results = pull(tensors[d:])
         return (*results, *state)
 
     def _step(
-        self, *tensors: Tensor, found: tuple[Tensor, ...] = ()
+        self, *tensors: Tensor, cache: tuple[Tensor, ...] = ()
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         n = len(self.names)
         named = dict(
@@ -158,7 +158,7 @@ class Steps:
         )
         state = pytree.tree_unflatten(tensors[n + 1 :], self._structure)
         outputs, state, found = functional_call(
-            self._call, named, ("fused", tensors[n], state, found)
+            self._call, named, ("fused", tensors[n], state, cache)
         )
         return (outputs, *pytree.tree_leaves(state)), found
 
@@ -187,7 +187,7 @@ def unroll(
     return outputs
 
 
-def laid_out(tensor: Tensor) -> Tensor:
+def contiguous_like(tensor: Tensor) -> Tensor:
     """Return the same numbers, all rows or all columns of them side by side."""
     return (
         tensor
@@ -206,7 +206,7 @@ class _Sequence(torch.autograd.Function):
         outputs, kept = None, []
         for time, x in enumerate(inputs.unbind(0)):
             before = state
-            y, state, seen, results = steps.split(steps.ahead(*values, x, *before))
+            y, state, seen, results = steps.split(steps.forward(*values, x, *before))
             if outputs is None:
                 outputs = y.new_empty(len(inputs), *y.shape)
             # Not kept one by one: thousands of small tensors among the large ones of
@@ -222,24 +222,24 @@ class _Sequence(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
         steps, n = ctx.steps, len(ctx.steps.layers)
-        assert steps.back is not None  # gradients were recorded when it was made
+        assert steps.backward is not None  # gradients were recorded when it was made
         state = [torch.zeros_like(t) for t in ctx.last]
         pairs = []
         for g in reversed(gradient.contiguous().unbind(0)):
             x, before, seen, results = ctx.kept.pop()
-            made = steps.back(*ctx.values, x, *before, *results, g, *state)
+            made = steps.backward(*ctx.values, x, *before, *results, g, *state)
             pairs.append((made[:n], seen))
             state = made[n:]
         found = {}
         for k, layer in enumerate(steps.layers):
-            told = torch.cat([results[k] for results, _ in pairs], dim=1)
-            seen = torch.cat([seen[k] for _, seen in pairs], dim=1)
-            found[f"{layer}.weight"] = told.mT @ seen
-            found[f"{layer}.bias"] = told.sum(dim=1)
+            grads = torch.cat([grads[k] for grads, _ in pairs], dim=1)
+            inputs = torch.cat([inputs[k] for _, inputs in pairs], dim=1)
+            found[f"{layer}.weight"] = grads.mT @ inputs
+            found[f"{layer}.bias"] = grads.sum(dim=1)
         return None, None, None, *(found[name] for name in steps.names), *state
 
 
-class _Known(torch.autograd.Function):
+class _LinearWithKnownOutput(torch.autograd.Function):
     """A linear layer whose result is known: only the way back is left to compute."""
 
     generate_vmap_rule = True

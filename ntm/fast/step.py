@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from ntm.addressing import SHORTEST, smallest
-from ntm.heads import Focus
+from ntm.heads import AddressParameters
 from ntm.machine import NTM, State, Weightings
 
 
 def step(
-    model: nn.Module, inputs: Tensor, state: Any, found: tuple[Tensor, ...] = ()
+    model: nn.Module, inputs: Tensor, state: Any, cache: tuple[Tensor, ...] = ()
 ) -> tuple[Tensor, Any, tuple[Tensor, ...]]:
     """Return what ``model.step`` returns, up to rounding, and what was found.
 
@@ -33,22 +33,22 @@ def step(
         model: an `NTM` or another model.
         inputs: ``(batch, input_size)``.
         state: that of the step before.
-        found: what the same step has found before, to save time; empty the first time.
+        cache: what the same step has found before, to save time; empty the first time.
     """
     if not isinstance(model, NTM):
         return (*model.step(inputs, state), ())  # type: ignore[operator]
     seen = torch.cat([inputs, state.reads.flatten(-2)], dim=-1)
     hidden, carried = model.controller(seen, state.controller)
-    told = model.heads(hidden)
+    params = model.heads(hidden)
     columns, previous = state.memory.mT, state.weightings
-    for_write = lookup(columns, told.write.key, *found[:2])
-    write = weighting(*for_write, previous.write, told.write)
-    columns = written(columns, write, *told.change, *found[2:3])
-    for_read = lookup(columns, told.read.key, *found[3:])
-    read = weighting(*for_read, previous.read, told.read)
-    reads = (columns.unsqueeze(-3) * read.unsqueeze(-2)).sum(dim=-1)
+    for_write = lookup(columns, params.write.key, *cache[:2])
+    to_write = weighting(*for_write, previous.write, params.write)
+    columns = write(columns, to_write, *params.change, *cache[2:3])
+    for_read = lookup(columns, params.read.key, *cache[3:])
+    to_read = weighting(*for_read, previous.read, params.read)
+    reads = (columns.unsqueeze(-3) * to_read.unsqueeze(-2)).sum(dim=-1)
     outputs = model.output(torch.cat([hidden, reads.flatten(-2)], dim=-1))
-    after = State(columns.mT, Weightings(write, read), reads, carried)
+    after = State(columns.mT, Weightings(to_write, to_read), reads, carried)
     return outputs, after, (*for_write, columns, *for_read)
 
 
@@ -64,7 +64,7 @@ def lookup(columns: Tensor, key: Tensor, *known: Tensor) -> tuple[Tensor, Tensor
     return dot, squares
 
 
-def written(columns: Tensor, *parts: Tensor) -> Tensor:
+def write(columns: Tensor, *parts: Tensor) -> Tensor:
     """Return the memory of `ntm.memory.write`, by columns: all erases, then all adds.
 
     Args:
@@ -76,34 +76,36 @@ def written(columns: Tensor, *parts: Tensor) -> Tensor:
     return after
 
 
-def weighting(dot: Tensor, squares: Tensor, previous: Tensor, told: Focus) -> Tensor:
+def weighting(
+    dot: Tensor, squares: Tensor, previous: Tensor, params: AddressParameters
+) -> Tensor:
     """Return the weightings of `ntm.addressing.address`, ``(…, H, N)``.
 
     Args:
-        dot: what `lookup` found for the keys in `told`, ``(…, H, N)``.
+        dot: what `lookup` found for the keys in `params`, ``(…, H, N)``.
         squares: what it found for the rows, ``(…, N)``.
         previous: the weightings of the step before, ``(…, H, N)``.
-        told: how to move on from there; a part for each head.
+        params: how to move on from there; a part for each head.
     """
-    of_key = one_over_length(told.key.square().sum(dim=-1, keepdim=True))
-    similarity = dot * one_over_length(squares).unsqueeze(-2) * of_key
+    of_key = inverse_norm(params.key.square().sum(dim=-1, keepdim=True))
+    similarity = dot * inverse_norm(squares).unsqueeze(-2) * of_key
     # The largest is taken away before the strength is put on: PyTorch's compiler knows
     # the other order, and guards it against strengths below 0, which there are not.
     below = similarity - similarity.detach().amax(dim=-1, keepdim=True)
-    content = shares(torch.exp(told.strength * below))
-    gated = previous + told.gate * (content - previous)
-    shifted = _Shift.apply(gated, told.kernel)  # type: ignore[no-untyped-call]
+    content = normalize(torch.exp(params.strength * below))
+    gated = previous + params.gate * (content - previous)
+    shifted = _Shift.apply(gated, params.kernel)  # type: ignore[no-untyped-call]
     positive = shifted.clamp_min(smallest(shifted.dtype))
     scaled = positive / positive.detach().amax(dim=-1, keepdim=True)
-    return shares(torch.exp(told.exponent * scaled.log()))
+    return normalize(torch.exp(params.exponent * scaled.log()))
 
 
-def one_over_length(squares: Tensor) -> Tensor:
+def inverse_norm(squares: Tensor) -> Tensor:
     """Return 1 / length, no length below `SHORTEST`."""
     return squares.clamp_min(SHORTEST**2).rsqrt()
 
 
-def shares(amounts: Tensor) -> Tensor:
+def normalize(amounts: Tensor) -> Tensor:
     """Return each amount's share of their sum."""
     return amounts * amounts.sum(dim=-1, keepdim=True).reciprocal()
 

@@ -65,7 +65,7 @@ def stages(name: str) -> list[Stage]:
     last = Stage(card, folders.read_curve(here / folders.CURVE))
     if "first" not in card:
         return [last]
-    first = folders.read_curve(here / folders.FIRST_CURVE)
+    first = folders.read_curve(here / folders.PREVIOUS_STAGE_CURVE)
     return [Stage(card["first"], first), last]
 
 

@@ -24,7 +24,7 @@ from ntm.training.trainer import Evaluation
 FORMAT = 1
 WEIGHTS, CARD, CURVE = "model.safetensors", "card.json", "curve.csv"
 TRIALS = "trials.csv"
-FIRST, FIRST_CURVE = "first.json", "first.csv"
+PREVIOUS_STAGE, PREVIOUS_STAGE_CURVE = "first.json", "first.csv"
 """Card and curve of the run from which this one went on with other settings."""
 LOCK = ".lock"
 """Is locked by the process that writes to the folder; what it holds does not matter."""
@@ -133,7 +133,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write an object, whole or not at all."""
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(text.encode())
 
 
@@ -154,7 +154,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise FolderError(f"{path}: is damaged: {error}") from error
 
 
-def read_note(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> dict[str, Any]:
     """Return the object that `write_tensors` put beside the tensors.
 
     Raises:
@@ -179,12 +179,12 @@ def write_tensors(
 
     on_cpu = {name: t.detach().cpu().clone() for name, t in tensors.items()}
     data = to_bytes(on_cpu, {"note": json.dumps(note)} if note is not None else None)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(data)
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a place to write to, and put it in the place of ``path`` when all is there.
 
     Until then, and if anything fails, the old file stays as it was.
@@ -252,7 +252,7 @@ def append_curve(path: Path, rows: Iterable[Evaluation]) -> None:
 
 def write_curve(path: Path, rows: Iterable[Evaluation]) -> None:
     """Write a whole curve, or leave the old one."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.unlink(missing_ok=True)
         append_curve(temporary, rows)
 
@@ -281,5 +281,5 @@ def write_trials(path: Path, trials: dict[int, list[Result]]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("seed", *Result._fields))
     writer.writerows((seed, *r) for seed, results in trials.items() for r in results)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(text.getvalue().encode())

@@ -22,9 +22,9 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from ntm.training.settings import Settings
-from ntm.training.trainer import Evaluation, Stopped, Training
+from ntm.training.trainer import Evaluation, Stopped, Trainer
 
-SHARED = {"updates", "random.sizes", "optimizer.count"}
+SHARED = {"updates", "size_rng", "optimizer.count"}
 """The tensors of a training that are the same for all seeds; others have a row each."""
 
 
@@ -52,7 +52,7 @@ class Worker(NamedTuple):
     restarts: int = 0
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that writes and says how it goes."""
         return self.rank == 0
 
@@ -79,18 +79,18 @@ class Worker(NamedTuple):
 
     def training(
         self, settings: Settings, device: torch.device | str, compiled: bool
-    ) -> Training:
+    ) -> Trainer:
         """Return the training of this worker's share of the seeds.
 
         Raises:
             ValueError: there are fewer seeds than workers.
         """
         if self.size == 1:
-            return Training(settings, device, compiled)
+            return Trainer(settings, device, compiled)
         mine = self.shares(settings.seeds)[self.rank]
         return Share(dataclasses.replace(settings, seeds=mine), device, compiled)
 
-    def part(
+    def scatter(
         self, tensors: dict[str, Tensor], seeds: tuple[int, ...]
     ) -> dict[str, Tensor]:
         """Return of the tensors of all seeds those of this worker's share.
@@ -111,12 +111,12 @@ class Worker(NamedTuple):
             for name, tensor in tensors.items()
         }
 
-    def whole(self, training: Training, seeds: tuple[int, ...]) -> dict[str, Tensor]:
+    def gather(self, training: Trainer, seeds: tuple[int, ...]) -> dict[str, Tensor]:
         """Return the tensors of all seeds to the first worker; all have to ask for it.
 
         The others get those of their own share back.
         """
-        tensors = training.tensors()
+        tensors = training.state_dict()
         if self.size == 1:
             return tensors
         sizes = [len(share) for share in self.shares(seeds)]
@@ -125,13 +125,13 @@ class Worker(NamedTuple):
             for name, tensor in tensors.items()
         }
 
-    def everyone(self, value: Any) -> list[Any]:
+    def all_gather_json(self, value: Any) -> list[Any]:
         """Return what each worker has given here, in their order: any JSON value."""
         return [value] if self.size == 1 else _everyone(value)
 
     def _gather(self, rows: Tensor, sizes: list[int]) -> Tensor:
         with _meeting():
-            if not self.leads:
+            if not self.is_main:
                 dist.send(rows.contiguous(), dst=0)
                 return rows
             parts = [rows, *(rows.new_empty(n, *rows.shape[1:]) for n in sizes[1:])]
@@ -143,7 +143,7 @@ class Worker(NamedTuple):
 ALONE = Worker()
 
 
-class Share(Training):
+class Share(Trainer):
     """A worker's part of a training: it goes on and ends together with the others.
 
     Its parameters and tensors are those of its own seeds; the rows of the curve, and
@@ -172,19 +172,19 @@ class Share(Training):
         self.stopped = sorted(stopped, key=lambda row: row.update)
         return [Evaluation(*row) for rows, _ in told for row in rows]
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from this worker's `Worker.part` of the tensors of all seeds."""
-        super().restore(tensors)
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from this worker's `Worker.scatter` of the tensors of all seeds."""
+        super().load_state_dict(tensors)
         self._meet()
 
     def _meet(self) -> None:
-        running = torch.tensor([int(self.running.any())])
+        running = torch.tensor([int(self.active.any())])
         with _meeting():
             dist.all_reduce(running)
         self.any_runs = bool(running)
 
 
-def this_process() -> Worker:
+def from_env() -> Worker:
     """Return what torchrun has told this process; alone if it was started by itself."""
     told = os.environ
     if "TORCHELASTIC_RUN_ID" not in told:
@@ -202,7 +202,7 @@ _store: Any = None  # a `torch.distributed.Store`, once joined
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[Worker]:
+def process_group() -> Iterator[Worker]:
     """Join the other workers, if there are any, until the work is done.
 
     No limit of time is set: a worker that dies closes its connections, which ends the
@@ -212,7 +212,7 @@ def joined() -> Iterator[Worker]:
         WorkerError: another worker was lost, or torchrun says to stop.
     """
     global _store
-    worker = this_process()
+    worker = from_env()
     if worker.size == 1:
         yield worker
         return
@@ -227,17 +227,17 @@ def joined() -> Iterator[Worker]:
     dist.destroy_process_group()
 
 
-def speaks_first() -> bool:
+def claim_error_report() -> bool:
     """Return whether it is for this worker to say what went wrong; True for only one.
 
     One cause stops all workers.  Whoever comes first is the nearest to it.
     """
-    worker = this_process()
+    worker = from_env()
     if worker.size == 1:
         return True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it stops already
     if _store is None:  # a wrong command, which is the same for all
-        return worker.leads
+        return worker.is_main
     try:
         return bool(_store.add("spoken", 1) == 1)
     except RuntimeError:

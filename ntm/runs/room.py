@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from ntm.runs.processes import ALONE, Worker
 from ntm.training.settings import Settings
-from ntm.training.stacked import Population
+from ntm.training.stacked import StackedModels
 
 COMPILED = 1 / 6
 """What a compiled update keeps at least of what is kept for the gradient without it.
@@ -130,7 +130,7 @@ def _too_many(settings: Settings, fit: float, need: float, room: float) -> str:
 def _kept(settings: Settings, steps: int) -> int:
     """Return the bytes that one seed keeps for the gradient in so many steps."""
     model = settings.make_model(0)
-    population = Population(model, compiled=False)
+    population = StackedModels(model, compiled=False)
     parameters = population.stack([model]).requires_grad_()
     size = settings.make_task().input_size
     inputs = torch.zeros(steps, 1, settings.batch_size, size)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ntm.runs import folders, provenance, room
 from ntm.runs.folders import FolderError
 from ntm.runs.processes import ALONE, Worker
-from ntm.training.evaluation import Result, pays_to_compile, try_each
+from ntm.training.evaluation import Result, evaluate_all, worth_compiling
 from ntm.training.settings import Settings
 from ntm.training.trainer import Evaluation, Stopped, solved_after
 
@@ -82,12 +82,12 @@ class Run:
         """
         worker.shares(settings.seeds)  # refuses too few, before anything is made
         room.require(settings, device, compiled, worker)
-        if worker.leads:
+        if worker.is_main:
             _make_folder(folder)
         run = cls(folder, settings, device, compiled, worker)
         if first is not None:
-            run._go_on_from(first)
-        if worker.leads:
+            run._warm_start(first)
+        if worker.is_main:
             folders.write_json(folder / SETTINGS, settings.to_json())
         return run
 
@@ -115,8 +115,8 @@ class Run:
         if path.exists():
             try:
                 tensors = folders.read_tensors(path)
-                run.training.restore(worker.part(tensors, settings.seeds))
-                note = folders.read_note(path)
+                run.training.load_state_dict(worker.scatter(tensors, settings.seeds))
+                note = folders.read_metadata(path)
                 run.seconds = float(note["seconds"])
                 run.training.stopped = [Stopped(*row) for row in note["stopped"]]
             except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -136,23 +136,25 @@ class Run:
             return False
         return values == settings.to_json()
 
-    def _go_on_from(self, first: Path) -> None:
+    def _warm_start(self, first: Path) -> None:
         card = folders.read_json(first / folders.CARD)
         curve = folders.read_curve(first / folders.CURVE)
         ended = folders.read_tensors(first / CHECKPOINT)
-        names = ("random.sizes", "random.streams", "running")
+        names = ("size_rng", "data_rngs", "active")
         try:
             if card["settings"]["seeds"] != list(self.settings.seeds):
                 raise ValueError(f"seeds: got {list(self.settings.seeds)}")
             begin = {name: torch.zeros_like(ended[name]) for name in ended}
             begin |= {name: ended[name] for name in names}
-            begin |= dict.fromkeys(("parameters", "average"), ended["average"])
-            self.training.restore(self.worker.part(begin, self.settings.seeds))
+            begin |= dict.fromkeys(("parameters", "ema"), ended["ema"])
+            self.training.load_state_dict(
+                self.worker.scatter(begin, self.settings.seeds)
+            )
         except (KeyError, ValueError) as error:
             raise FolderError(f"{first}: does not fit this run: {error}") from error
-        if self.worker.leads:
-            folders.write_json(self.folder / folders.FIRST, card)
-            folders.write_curve(self.folder / folders.FIRST_CURVE, curve)
+        if self.worker.is_main:
+            folders.write_json(self.folder / folders.PREVIOUS_STAGE, card)
+            folders.write_curve(self.folder / folders.PREVIOUS_STAGE_CURVE, curve)
         self.save_checkpoint()
 
     def __iter__(self) -> Iterator[list[Evaluation]]:
@@ -175,23 +177,25 @@ class Run:
             raise
 
     def _train(self) -> Iterator[list[Evaluation]]:
-        if self.worker.leads:
+        if self.worker.is_main:
             folders.write_curve(self.folder / folders.CURVE, self.curve)
         before = self.seconds - time.monotonic()
         for rows in self.training:
             self.curve += rows
             self.seconds = before + time.monotonic()
-            if self.worker.leads:
+            if self.worker.is_main:
                 folders.append_curve(self.folder / folders.CURVE, rows)
             self.save_checkpoint()
             yield rows
-        has_card, *_ = self.worker.everyone((self.folder / folders.CARD).exists())
+        has_card, *_ = self.worker.all_gather_json(
+            (self.folder / folders.CARD).exists()
+        )
         if not has_card:
-            self.choose(usual_trials(self.settings))
+            self.choose(default_trials(self.settings))
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         """Only the worker that writes holds the lock."""
-        if self.worker.leads:
+        if self.worker.is_main:
             return folders.locked(self.folder)
         return contextlib.nullcontext()
 
@@ -204,9 +208,9 @@ class Run:
 
     def save_checkpoint(self) -> None:
         """Write all that is needed to go on, in the place of the last checkpoint."""
-        tensors = self.worker.whole(self.training, self.settings.seeds)
+        tensors = self.worker.gather(self.training, self.settings.seeds)
         note = {"seconds": self.seconds, "stopped": self.training.stopped}
-        if self.worker.leads:
+        if self.worker.is_main:
             folders.write_tensors(self.folder / CHECKPOINT, tensors, note)
 
     def choose(
@@ -243,8 +247,8 @@ class Run:
                 raise ValueError(f"seeds: got {seed}, needs one of the run's")
         with self._locked():
             results = self._try_all(wanted, trials, sequences, give_up)
-            average = self.worker.whole(self.training, self.settings.seeds)["average"]
-            if self.worker.leads:
+            average = self.worker.gather(self.training, self.settings.seeds)["ema"]
+            if self.worker.is_main:
                 folders.write_trials(self.folder / folders.TRIALS, results)
                 self._keep_best(results, average)
         return results
@@ -261,22 +265,22 @@ class Run:
         mine = {seed: before.get(seed, []) for seed in self.training.settings.seeds}
         wanted = mine.keys() & set(seeds)
         training = self.training
-        compiled = training.population.compiled and pays_to_compile(
+        compiled = training.stacked.compiled and worth_compiling(
             self.settings.make_model(0), trials, sequences, len(wanted)
         )
         for seed in sorted(wanted):
-            mine[seed] = try_each(
+            mine[seed] = evaluate_all(
                 self.machine(seed).to(training.device),
                 training.task,
                 trials,
                 sequences,
                 give_up,
                 mine[seed],
-                training.population if compiled else None,
+                training.stacked if compiled else None,
             )
         return {
             seed: [Result(*row) for row in rows]
-            for worker in self.worker.everyone(list(mine.items()))
+            for worker in self.worker.all_gather_json(list(mine.items()))
             for seed, rows in worker
         }
 
@@ -307,10 +311,10 @@ class Run:
             old = folders.read_json(self.folder / folders.CARD)
             how = ("device", "threads", "versions", "commit")
             card |= {name: old[name] for name in how if name in old}
-        if (self.folder / folders.FIRST).exists():
-            card["first"] = folders.read_json(self.folder / folders.FIRST)
+        if (self.folder / folders.PREVIOUS_STAGE).exists():
+            card["first"] = folders.read_json(self.folder / folders.PREVIOUS_STAGE)
         row = average[self.settings.seeds.index(best)]
-        folders.save(self.folder, self.training.population.named(row), card)
+        folders.save(self.folder, self.training.stacked.named(row), card)
 
     def machine(self, seed: int) -> nn.Module:
         """Return the machine of one seed, its parameters averaged, on the CPU.
@@ -318,7 +322,7 @@ class Run:
         The seed is one of this worker's own.
         """
         row = self.training.settings.seeds.index(seed)
-        weights = self.training.population.named(self.training.average[row])
+        weights = self.training.stacked.named(self.training.ema[row])
         model = self.settings.make_model(seed)
         model.load_state_dict({name: w.detach().cpu() for name, w in weights.items()})
         return model
@@ -336,7 +340,7 @@ def _make_folder(folder: Path) -> None:
         raise FolderError(f"{folder}: {error.strerror}") from error
 
 
-def usual_trials(settings: Settings) -> list[tuple[int, int | None]]:
+def default_trials(settings: Settings) -> list[tuple[int, int | None]]:
     """Return where seeds are compared: at the length of training, and far beyond it."""
     (longest,) = settings.make_task().test_size
     if settings.model == "baseline":

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ntm._checks import require_whole
 from ntm.baseline import Baseline
 from ntm.tasks import Task, wrong_bits
-from ntm.training.stacked import Population
+from ntm.training.stacked import StackedModels
 
 SIDE_BY_SIDE = 100
 """Sequences of one pass: few enough that the memory of all of them stays small."""
@@ -41,7 +41,7 @@ def evaluate(
     sequences: int = 100,
     seed: int = 0,
     memory_locations: int | None = None,
-    fast: Population | None = None,
+    fast: StackedModels | None = None,
 ) -> Result:
     """Return how a model does on random sequences of one length.
 
@@ -92,7 +92,10 @@ def evaluate(
 
 
 def _outputs(
-    model: nn.Module, fast: Population | None, inputs: Tensor, settings: dict[str, Any]
+    model: nn.Module,
+    fast: StackedModels | None,
+    inputs: Tensor,
+    settings: dict[str, Any],
 ) -> Tensor:
     """Return the logits of a batch, ``(time, batch, output_size)``, from the start on.
 
@@ -110,7 +113,7 @@ def _outputs(
     return logits
 
 
-def pays_to_compile(
+def worth_compiling(
     model: nn.Module,
     trials: Sequence[tuple[int, int | None]],
     sequences: int,
@@ -132,19 +135,19 @@ def pays_to_compile(
     return bool(work * sequences * models >= LONG)
 
 
-def share_wrong(result: Result, task: Task) -> float:
+def error_rate(result: Result, task: Task) -> float:
     """Return the share of wrong bits."""
     return result.wrong_bits / (result.sequences * result.length * task.output_size)
 
 
-def try_each(
+def evaluate_all(
     model: nn.Module,
     task: Task,
     trials: Sequence[tuple[int, int | None]],
     sequences: int = 100,
     give_up: float = 1.0,
     before: Sequence[Result] = (),
-    fast: Population | None = None,
+    fast: StackedModels | None = None,
 ) -> list[Result]:
     """Return results at each length and memory in turn, those of before among them.
 
@@ -164,7 +167,7 @@ def try_each(
         TypeError, ValueError: the argument, what it got and what it needs.
     """
     results = list(before)
-    failed = [r for r in results if share_wrong(r, task) > give_up]
+    failed = [r for r in results if error_rate(r, task) > give_up]
     for length, locations in trials:
         room: int = locations or getattr(model, "memory_locations", None) or 0
         if any(
@@ -183,6 +186,6 @@ def try_each(
         where = (result.length, result.memory_locations)
         results = [r for r in results if (r.length, r.memory_locations) != where]
         results.append(result)
-        if share_wrong(result, task) > give_up:
+        if error_rate(result, task) > give_up:
             failed.append(result)
     return results

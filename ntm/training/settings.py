@@ -15,6 +15,23 @@ from ntm.training.optimizers import OPTIMIZERS
 
 MODELS = ("ntm", "baseline")
 
+_RENAMED = {
+    "heads": "num_heads",
+    "rise": "warmup_until",
+    "hold": "hold_until",
+    "fall": "decay_until",
+    "average": "ema_decay",
+}
+"""How older files call a setting, and what it is called now."""
+
+_BEFORE = {
+    "ema_decay": 0.0,
+    "clip_usual": None,
+    "training_locations": 0,
+    "uneven": 0.0,
+}
+"""What was done before there was such a setting, which older files do not name."""
+
 _LIMITS = ("clip_usual", "clip_norm", "clip_component")
 
 
@@ -25,23 +42,24 @@ class Settings:
     Args:
         task: a name in `ntm.tasks.TASKS`.
         model: ``"ntm"``, or ``"baseline"`` for the stacked LSTM.
-        controller, controller_size, memory_locations, memory_width, heads, shift_range:
-            as `ntm.machine.NTM` takes them.
+        controller, controller_size, memory_locations, memory_width, num_heads,
+            shift_range: as `ntm.machine.NTM` takes them.
         baseline_size, baseline_layers: size and layers of `ntm.baseline.Baseline`.
         seeds: one machine each, trained side by side.
         sequences: how many each seed sees, in whole batches.
         batch_size: how many it sees before each update.
         optimizer: a name in `ntm.training.optimizers.OPTIMIZERS`.
         learning_rate: the largest.
-        rise, hold, fall: the learning rate rises until the first of these shares of the
-            run, stays until the second, falls until the third, and stays low.
+        warmup_until, hold_until, decay_until: the learning rate rises until the first
+            of these shares of the run, stays until the second, falls until the third,
+            and stays low.
         clip_usual: a gradient longer than this many times what is usual is shortened to
             it.  Usual is the root mean square of the last 1,000 norms or so.  The limit
             grows as the learning rate falls, so that it limits the step.
         clip_norm: a gradient longer than this is shortened to it.
         clip_component: each number of a gradient is held within ± this.
-        average: how much of the running average of the parameters stays from one update
-            to the next; it is this average that is judged and kept.
+        ema_decay: how much of the running average of the parameters stays from one
+            update to the next; it is this average that is judged and kept.
         training_locations: memory locations while learning; 0 for all that the machine
             has.  With few, writing over what is not yet read has a price.
         uneven: share of training sequences in which a one is not as likely as a zero
@@ -61,7 +79,7 @@ class Settings:
     controller_size: int = 100
     memory_locations: int = 128
     memory_width: int = 20
-    heads: int = 1
+    num_heads: int = 1
     shift_range: int = 1
     baseline_size: int = 256
     baseline_layers: int = 3
@@ -70,13 +88,13 @@ class Settings:
     batch_size: int = 4
     optimizer: str = "adam"
     learning_rate: float = 1e-3
-    rise: float = 0.02
-    hold: float = 0.15
-    fall: float = 0.8
+    warmup_until: float = 0.02
+    hold_until: float = 0.15
+    decay_until: float = 0.8
     clip_usual: float = 1.5
     clip_norm: float = 1.0
     clip_component: float = math.inf
-    average: float = 0.999
+    ema_decay: float = 0.999
     training_locations: int = 0
     uneven: float = 0.5
     evaluate_every: int = 400
@@ -109,12 +127,15 @@ class Settings:
                 raise ValueError(
                     f"{name}: got {getattr(self, name)}, needs more than 0"
                 )
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average: got {self.average}, needs 0 ≤ average < 1")
-        if not 0 <= self.rise <= self.hold < self.fall <= 1:
+        if not 0 <= self.ema_decay < 1:
             raise ValueError(
-                f"rise, hold, fall: got {self.rise}, {self.hold}, {self.fall}, needs "
-                "0 ≤ rise ≤ hold < fall ≤ 1"
+                f"ema_decay: got {self.ema_decay}, needs 0 ≤ ema_decay < 1"
+            )
+        if not 0 <= self.warmup_until <= self.hold_until < self.decay_until <= 1:
+            raise ValueError(
+                f"warmup_until, hold_until, decay_until: got {self.warmup_until}, "
+                f"{self.hold_until}, {self.decay_until}, needs "
+                "0 ≤ warmup_until ≤ hold_until < decay_until ≤ 1"
             )
         require_whole(0, training_locations=self.training_locations)
         with torch.device("meta"):
@@ -145,18 +166,20 @@ class Settings:
 
     @classmethod
     def from_json(cls, values: Any) -> "Settings":
-        """Return the settings that `to_json` gave.
+        """Return the settings that `to_json` gave, today's or an older one.
+
+        What an older file does not name is what was done then.
 
         Raises:
-            TypeError, ValueError: what is missing, unknown or impossible.
+            TypeError, ValueError: what is unknown or impossible.
         """
         if not isinstance(values, dict):
             raise ValueError(f"settings: got {type(values).__name__}, needs an object")
-        known = {field.name for field in dataclasses.fields(cls)}
-        for name in sorted(known ^ set(values)):
-            raise ValueError(
-                f"settings: {name} is {'missing' if name in known else 'unknown'}"
-            )
+        values = {_RENAMED.get(name, name): value for name, value in values.items()}
+        known = cls().to_json() | _BEFORE
+        for name in sorted(values.keys() - known.keys()):
+            raise ValueError(f"settings: {name} is unknown")
+        values = known | values
         if not isinstance(values["seeds"], list):
             raise ValueError(f"seeds: got {values['seeds']!r}, needs a list")
         values = values | {"seeds": tuple(values["seeds"])}
@@ -181,7 +204,7 @@ class Settings:
             controller_size=self.controller_size,
             memory_locations=self.memory_locations,
             memory_width=self.memory_width,
-            heads=self.heads,
+            num_heads=self.num_heads,
             shift_range=self.shift_range,
         )
 

@@ -14,7 +14,7 @@ from torch.func import functional_call, vmap
 from torch.utils import _pytree as pytree
 
 from ntm.fast import step as fused
-from ntm.fast.compiler import Steps, laid_out, unroll
+from ntm.fast.compiler import Steps, contiguous_like, unroll
 
 
 class _Method(nn.Module):
@@ -30,7 +30,7 @@ class _Method(nn.Module):
         return getattr(self.model, name)(*arguments)
 
 
-class Population:
+class StackedModels:
     """A model whose parameters come from outside, for many seeds at once.
 
     Args:
@@ -77,7 +77,7 @@ class Population:
         def begin(mine: dict[str, Tensor]) -> Any:
             return self._call(mine, "initial_state", batch_size, *settings.values())
 
-        state = pytree.tree_map(laid_out, vmap(begin)(named))
+        state = pytree.tree_map(contiguous_like, vmap(begin)(named))
         if self.compiled:
             inputs = inputs.contiguous()
             return unroll(self._steps(named, inputs[0], state), named, inputs, state)
@@ -100,6 +100,6 @@ class Population:
         tensors = pytree.tree_leaves((named, inputs, state))
         alike = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
         known = self._known.get(alike)
-        if known is None or (known.back is None and torch.is_grad_enabled()):
+        if known is None or (known.backward is None and torch.is_grad_enabled()):
             known = self._known[alike] = Steps(self._method, named, inputs, state)
         return known

@@ -1,6 +1,6 @@
-"""Training: one loop, for one seed or for many side by side.
+"""The training loop: one, for one seed or for many side by side.
 
-A `Training` holds all that changes while machines learn: give its `tensors` to a new
+A `Trainer` holds all that changes while machines learn: give its `state_dict` to a new
 one with the same settings and it goes on as if it had never stopped.  Files are the
 business of `ntm.runs.run`.
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 from ntm.tasks import Batch, cost_in_bits, wrong_bits
 from ntm.training import optimizers
 from ntm.training.settings import Settings
-from ntm.training.stacked import Population
+from ntm.training.stacked import StackedModels
 
 
 class Evaluation(NamedTuple):
@@ -47,7 +47,7 @@ class Stopped(NamedTuple):
         )
 
 
-class Training:
+class Trainer:
     """Machines in training: everything that changes, and how it changes.
 
     Each seed has its own parameters, its own stream of sequences and its own limit on
@@ -71,18 +71,20 @@ class Training:
         self.settings = settings
         self.device = torch.device(device)
         self.task = settings.make_task()
-        self.lessons = settings.make_task(learning=True)
+        self.training_task = settings.make_task(learning=True)
         models = [settings.make_model(seed) for seed in settings.seeds]
-        self.population = Population(models[0].to(device), compiled)
-        self.parameters = self.population.stack(models).to(device)
-        self.average = self.parameters.clone()
-        self.memory = optimizers.start(self.parameters)
-        self.usual = torch.zeros(len(models), 1, device=device)
-        self.running = torch.ones(len(models), dtype=torch.bool, device=device)
+        self.stacked = StackedModels(models[0].to(device), compiled)
+        self.parameters = self.stacked.stack(models).to(device)
+        self.ema = self.parameters.clone()
+        self.optimizer_state = optimizers.start(self.parameters)
+        self.mean_sq_norm = torch.zeros(len(models), 1, device=device)
+        self.active = torch.ones(len(models), dtype=torch.bool, device=device)
         self.stopped: list[Stopped] = []
         self.updates = 0
-        self.sizes = torch.Generator().manual_seed(0)
-        self.streams = [torch.Generator().manual_seed(seed) for seed in settings.seeds]
+        self.size_rng = torch.Generator().manual_seed(0)
+        self.data_rngs = [
+            torch.Generator().manual_seed(seed) for seed in settings.seeds
+        ]
 
     @property
     def sequences(self) -> int:
@@ -92,7 +94,7 @@ class Training:
     @property
     def finished(self) -> bool:
         """Whether all sequences are seen, or no seed is left running."""
-        return self.sequences >= self.settings.sequences or not self.running.any()
+        return self.sequences >= self.settings.sequences or not self.active.any()
 
     def __iter__(self) -> Iterator[list[Evaluation]]:
         """Train to the end, and give the rows of the curve as they come."""
@@ -104,36 +106,39 @@ class Training:
 
     def update(self) -> None:
         """Learn from one batch for each seed."""
-        batch = self.draw()
+        batch = self.next_batch()
         parameters = self.parameters.requires_grad_()
         gradient = self.gradient(parameters, batch)
         self.parameters = parameters.detach()
-        now = rate(self.settings, self.sequences)
-        limited = limit(gradient, self.usual, now, self.settings)
-        change, memory = optimizers.OPTIMIZERS[self.settings.optimizer](
-            limited, self.memory, now
+        now = learning_rate_at(self.settings, self.sequences)
+        limited = clip_gradient(gradient, self.mean_sq_norm, now, self.settings)
+        change, optimizer_state = optimizers.OPTIMIZERS[self.settings.optimizer](
+            limited, self.optimizer_state, now
         )
         self.updates += 1
         self._stop_where_not_finite(gradient)
-        moves = self.running.unsqueeze(-1)
+        moves = self.active.unsqueeze(-1)
         # Both averages are of few updates at first, so that they do not lag behind.
         new = max(1 / self.updates, 1e-3)
-        usual = (1 - new) * self.usual + new * limited.square().sum(-1, keepdim=True)
-        self.usual = torch.where(moves, usual, self.usual)
+        sq_norm = limited.square().sum(-1, keepdim=True)
+        mean_sq_norm = (1 - new) * self.mean_sq_norm + new * sq_norm
+        self.mean_sq_norm = torch.where(moves, mean_sq_norm, self.mean_sq_norm)
         self.parameters = torch.where(moves, self.parameters + change, self.parameters)
-        stays = min(self.settings.average, self.updates / (self.updates + 9))
-        mixed = stays * self.average + (1 - stays) * self.parameters
-        self.average = torch.where(moves, mixed, self.average)
-        self.memory = {
-            name: torch.where(moves, new, self.memory[name]) if new.dim() else new
-            for name, new in memory.items()
+        stays = min(self.settings.ema_decay, self.updates / (self.updates + 9))
+        mixed = stays * self.ema + (1 - stays) * self.parameters
+        self.ema = torch.where(moves, mixed, self.ema)
+        self.optimizer_state = {
+            name: torch.where(moves, new, self.optimizer_state[name])
+            if new.dim()
+            else new
+            for name, new in optimizer_state.items()
         }
 
     def gradient(self, parameters: Tensor, batch: Batch) -> Tensor:
         """Return each seed's gradient of its mean cost, ``(seeds, P)``."""
         few = self.settings.training_locations
         memory_size = {"memory_locations": few} if few else {}
-        logits = self.population(parameters, batch.inputs, **memory_size)
+        logits = self.stacked(parameters, batch.inputs, **memory_size)
         bits = cost_in_bits(logits, batch)
         # The mean over the bits of the answer, so that no length outweighs another.
         asked = batch.mask.sum(dim=0) * self.task.output_size
@@ -141,12 +146,12 @@ class Training:
         (gradient,) = torch.autograd.grad(loss.sum(), parameters)
         return gradient
 
-    def draw(self) -> Batch:
+    def next_batch(self) -> Batch:
         """Return the next batch of every seed: ``(time, seeds, batch, channels)``."""
-        size = self.lessons.draw_size(self.sizes)
+        size = self.training_task.draw_size(self.size_rng)
         each = [
-            self.lessons.batch(stream, self.settings.batch_size, *size)
-            for stream in self.streams
+            self.training_task.batch(stream, self.settings.batch_size, *size)
+            for stream in self.data_rngs
         ]
         together = (torch.stack(parts, dim=1) for parts in zip(*each, strict=True))
         return Batch(*(part.to(self.device) for part in together))
@@ -165,32 +170,35 @@ class Training:
                 for part in one
             )
         )
-        logits = self.population(self.average, batch.inputs)
+        logits = self.stacked(self.ema, batch.inputs)
         bits = cost_in_bits(logits, batch).mean(dim=-1).tolist()
         wrong = wrong_bits(logits, batch).double().mean(dim=-1).tolist()
-        rows = zip(self.settings.seeds, bits, wrong, self.running.tolist(), strict=True)
+        rows = zip(self.settings.seeds, bits, wrong, self.active.tolist(), strict=True)
         return [Evaluation(s, self.sequences, b, w) for s, b, w, runs in rows if runs]
 
-    def tensors(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return all that is needed to go on from here."""
         return {
             "parameters": self.parameters.detach(),
-            "average": self.average,
-            "usual": self.usual,
-            "running": self.running,
+            "ema": self.ema,
+            "mean_sq_norm": self.mean_sq_norm,
+            "active": self.active,
             "updates": torch.tensor(self.updates),
-            "random.sizes": self.sizes.get_state(),
-            "random.streams": torch.stack([s.get_state() for s in self.streams]),
-            **{f"optimizer.{name}": tensor for name, tensor in self.memory.items()},
+            "size_rng": self.size_rng.get_state(),
+            "data_rngs": torch.stack([s.get_state() for s in self.data_rngs]),
+            **{
+                f"optimizer.{name}": tensor
+                for name, tensor in self.optimizer_state.items()
+            },
         }
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from where `tensors` was called.
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from where `state_dict` was called.
 
         Raises:
             ValueError: the tensor that is missing or does not fit.
         """
-        for name, mine in self.tensors().items():
+        for name, mine in self.state_dict().items():
             shape = tuple(tensors[name].shape) if name in tensors else "nothing"
             if name not in tensors or tensors[name].shape != mine.shape:
                 raise ValueError(f"{name}: got {shape}, needs {tuple(mine.shape)}")
@@ -199,60 +207,66 @@ class Training:
                 raise ValueError(f"{name}: got {kind}, needs {mine.dtype}")
         on_device = {name: tensor.to(self.device) for name, tensor in tensors.items()}
         self.parameters = on_device["parameters"].clone()
-        self.average = on_device["average"].clone()
-        self.usual = on_device["usual"]
-        self.running = on_device["running"]
+        self.ema = on_device["ema"].clone()
+        self.mean_sq_norm = on_device["mean_sq_norm"]
+        self.active = on_device["active"]
         self.updates = int(tensors["updates"])
         # Cloned: a generator reads from where the memory of a view begins.
-        self.sizes.set_state(tensors["random.sizes"].clone())
-        for stream, state in zip(self.streams, tensors["random.streams"], strict=True):
+        self.size_rng.set_state(tensors["size_rng"].clone())
+        for stream, state in zip(self.data_rngs, tensors["data_rngs"], strict=True):
             stream.set_state(state.clone())
-        self.memory = {name: on_device[f"optimizer.{name}"] for name in self.memory}
+        self.optimizer_state = {
+            name: on_device[f"optimizer.{name}"] for name in self.optimizer_state
+        }
 
     def _stop_where_not_finite(self, gradient: Tensor) -> None:
-        fails = self.running & ~gradient.isfinite().all(dim=-1)
+        fails = self.active & ~gradient.isfinite().all(dim=-1)
         if not fails.any():
             return
         for row in fails.nonzero().flatten().tolist():
-            parts = self.population.named(gradient[row]).items()
+            parts = self.stacked.named(gradient[row]).items()
             guilty = [name for name, part in parts if not part.isfinite().all()]
             seed = self.settings.seeds[row]
             at = (self.updates, self.sequences, ", ".join(guilty))
             self.stopped.append(Stopped(seed, *at))
-        self.running = self.running & ~fails
+        self.active = self.active & ~fails
 
 
 LOWEST = 0.01
 """The share of the learning rate that is left at the end."""
 
 
-def limit(gradient: Tensor, usual: Tensor, now: float, settings: Settings) -> Tensor:
+def clip_gradient(
+    gradient: Tensor, mean_sq_norm: Tensor, now: float, settings: Settings
+) -> Tensor:
     """Return the gradient, each seed's shortened to the norm it may have.
 
     Args:
         gradient: ``(seeds, P)``.
-        usual: mean of the squared norms that were let through lately, ``(seeds, 1)``;
-            0 before the first.
+        mean_sq_norm: mean of the squared norms that were let through lately,
+            ``(seeds, 1)``; 0 before the first.
         now: the learning rate.  What it has fallen by, the limit has grown by: what is
             limited is the step that comes of the gradient.
         settings: the limits, ``clip_usual``, ``clip_norm`` and ``clip_component``.
     """
     norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
     times = settings.clip_usual * settings.learning_rate / max(now, 1e-12)
-    allowed = torch.where(usual > 0, times * usual.sqrt(), math.inf)
+    allowed = torch.where(mean_sq_norm > 0, times * mean_sq_norm.sqrt(), math.inf)
     allowed = allowed.clamp_max(settings.clip_norm)
     shortened: Tensor = gradient * (allowed / norm).clamp_max(1)
     return shortened.clamp(-settings.clip_component, settings.clip_component)
 
 
-def rate(settings: Settings, sequences: int) -> float:
-    """Return the learning rate after so many sequences: rise, hold, fall, stay low."""
+def learning_rate_at(settings: Settings, sequences: int) -> float:
+    """Return the learning rate after so many sequences: rise, hold, fall, low."""
     done = sequences / settings.sequences
-    if done < settings.rise:
-        return settings.learning_rate * done / settings.rise
-    if done < settings.hold:
+    if done < settings.warmup_until:
+        return settings.learning_rate * done / settings.warmup_until
+    if done < settings.hold_until:
         return settings.learning_rate
-    fallen = min(1.0, (done - settings.hold) / (settings.fall - settings.hold))
+    fallen = min(
+        1.0, (done - settings.hold_until) / (settings.decay_until - settings.hold_until)
+    )
     share = (1 + math.cos(math.pi * fallen)) / 2
     return settings.learning_rate * max(share, LOWEST)
 

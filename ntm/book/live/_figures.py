@@ -356,7 +356,7 @@ class Trace(LiveFigure):
         shown = {
             "inputs": sequence.inputs[:, 0],
             "outputs": logits[:, 0].sigmoid() * asked.unsqueeze(-1),
-            "adds": trace.told.change.add_vector[:, 0, 0],
+            "adds": trace.params.change.add_vector[:, 0, 0],
             "writes": trace.write.weighting[:, 0, 0],
             "reads": trace.read.weighting[:, 0, 0],
             "read_vectors": trace.reads[:, 0, 0],
