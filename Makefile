@@ -1,7 +1,8 @@
 # `make book` and `make test` are all that a newcomer needs; .venv is made on the way.
-.PHONY: help book test lab train bench refresh clean FORCE
+.PHONY: help book test lab train bench refresh shake clean FORCE
 
 NOTEBOOK ?= $(wildcard book/*.ipynb)
+SEED ?= 0
 # The pages show functions and tests from their source files, so these are inputs too;
 # directories are listed for their changed date, which tells that a file was removed.
 INPUTS := $(shell find Makefile _config.yml _toc.yml CITATION.cff book/. ntm/. tests/. \
@@ -31,6 +32,10 @@ bench: ## measure how fast training is on this computer (minutes); see python -m
 refresh: ## run the notebooks again and store their outputs (one: NOTEBOOK=book/shift.ipynb)
 	@.ci/install test
 	@.venv/bin/python book/_tools/refresh.py $(NOTEBOOK)
+
+shake: ## find cells that a rounding error decides (an hour; SEED=1, NOTEBOOK=book/shift.ipynb)
+	@.ci/install test
+	@.venv/bin/python book/_tools/shake.py --seed $(SEED) $(NOTEBOOK)
 
 clean: ## remove all that these commands have made, .venv included
 	@rm -rf .venv _build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
