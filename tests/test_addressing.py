@@ -252,6 +252,24 @@ def test_a_kernel_may_be_as_wide_as_the_memory() -> None:
 # --- sharpening ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("exponent", [1.1, 1.5, 2.0, 3.0, 10.0])
+def test_a_head_keeps_its_place_up_to_the_border_and_no_farther(
+    exponent: float,
+) -> None:
+    """Of the kernel, a share stays behind in each step: how much may it be?"""
+    border = 1 / (1 + exponent ** (exponent / (exponent - 1)) / (exponent - 1))
+    for leak, is_kept in ((border - 0.005, True), (border + 0.005, False)):
+        kernel = torch.tensor([0.0, leak, 1 - leak], dtype=torch.float64)
+        weighting, ratio = torch.eye(512, dtype=torch.float64)[0], 0.0
+        for step in range(1, 301):
+            shifted = addressing.shift(weighting, kernel)
+            weighting = addressing.sharpen(shifted, exponent)
+            if ratio < 1:  # the weight behind by the weight due, whatever else there is
+                ratio = (ratio + leak / (1 - leak)) ** exponent
+                assert math.isclose(weighting[step - 1] / weighting[step], ratio)
+        assert (weighting[300] > 0.5).item() is is_kept
+
+
 @pytest.mark.parametrize(
     "dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str
 )
