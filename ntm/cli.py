@@ -20,8 +20,8 @@ import torch
 from ntm import pretrained
 from ntm.controllers import CONTROLLERS
 from ntm.fast.compiler import CompilerError
-from ntm.runs import folders, processes
-from ntm.runs.folders import FolderError, Trained
+from ntm.runs import files, processes, trained
+from ntm.runs.files import FolderError
 from ntm.runs.processes import WorkerError
 from ntm.runs.run import Run
 from ntm.tasks import TASKS
@@ -239,11 +239,11 @@ def _follow(run: Run) -> int:
             for stopped in training.stopped[said:]:
                 bar.write(f"ntm: {stopped}", file=sys.stderr)
             said = len(training.stopped)
-    print(f"{run.folder}: seed {folders.load(run.folder).card['seed']} is kept")
+    print(f"{run.folder}: seed {trained.load(run.folder).card['seed']} is kept")
     return 1 if len(training.stopped) == len(settings.seeds) else 0
 
 
-def _open(name: str) -> tuple[Path, Trained]:
+def _open(name: str) -> tuple[Path, trained.Trained]:
     """Return a run folder or a shipped model."""
     folder = Path(name)
     if not folder.is_dir() and name in pretrained.available():
@@ -251,9 +251,9 @@ def _open(name: str) -> tuple[Path, Trained]:
     elif not folder.is_dir():
         known = ", ".join(pretrained.available()) or "none"
         raise FolderError(f"{name}: is neither a folder nor a shipped model ({known})")
-    elif not (folder / folders.CARD).exists():
+    elif not (folder / files.CARD).exists():
         raise FolderError(f"{folder}: holds no trained machine; resume its run first")
-    return folder, folders.load(folder)
+    return folder, trained.load(folder)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -293,7 +293,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         merged = sorted(
             kept.values(), key=lambda r: (r.memory_locations or 0, r.length)
         )
-        folders.write_json(folder / folders.CARD, card | {"results": _rows(merged)})
+        files.write_json(folder / files.CARD, card | {"results": _rows(merged)})
     return 0
 
 
@@ -310,7 +310,7 @@ def _choose(options: argparse.Namespace) -> int:
     for seed, results in chosen.items():
         wrong = ", ".join(f"{r.wrong_bits} at {r.length}" for r in results)
         print(f"seed {seed}: wrong bits {wrong}")
-    print(f"{run.folder}: seed {folders.load(run.folder).card['seed']} is kept")
+    print(f"{run.folder}: seed {trained.load(run.folder).card['seed']} is kept")
     return 0
 
 

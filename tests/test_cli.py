@@ -16,7 +16,7 @@ import torch
 from ntm import pretrained
 from ntm.cli import main
 from ntm.fast import compiler
-from ntm.runs import folders
+from ntm.runs import files, trained
 from ntm.tasks import Copy
 from ntm.training import evaluation, stacked
 from ntm.training.evaluation import evaluate
@@ -62,7 +62,7 @@ def test_train_says_a_line_a_row_and_keeps_the_best_seed(
         r"(\d+ sequences: [\d.]+ bits, 0/2 solved, \d+ s left\n){2}", said.err
     )
     assert re.search(r"x: seed [01] is kept\n$", said.out)
-    _, settings, card = folders.load(tmp_path / "x")
+    _, settings, card = trained.load(tmp_path / "x")
     assert settings.seeds == (0, 1)
     assert settings.controller == "feedforward"
     assert card["sequences"] == 8
@@ -86,7 +86,7 @@ def test_evaluate_prints_one_json_object(
     options = "--lengths 3 5 --memory-locations 40 --sequences 7 --seed 2 --json"
     assert main(["evaluate", str(run), *options.split()]) == 0
     results = json.loads(capsys.readouterr().out)["results"]
-    model = folders.load(run).model
+    model = trained.load(run).model
     for row, length in zip(results, (3, 5), strict=True):
         expected = evaluate(model, Copy(), length, 7, seed=2, memory_locations=40)
         assert row == expected._asdict()
@@ -111,7 +111,7 @@ def test_evaluate_can_add_results_to_the_card(tmp_path: Path) -> None:
     tiny.finished(tmp_path / "x")
     options = ["--lengths", "9", "20", "--sequences", "5", "--save"]
     assert main(["evaluate", str(tmp_path / "x"), *options]) == 0
-    rows = folders.load(tmp_path / "x").card["results"]
+    rows = trained.load(tmp_path / "x").card["results"]
     assert [(r["length"], r["sequences"]) for r in rows] == [(9, 5), (20, 5), (22, 100)]
 
 
@@ -126,12 +126,12 @@ def test_choose_keeps_the_seed_that_does_best_at_what_is_asked(
         int(line.split()[1].rstrip(":")): sum(map(int, re.findall(r"(\d+) at", line)))
         for line in seeds
     }
-    best = folders.load(tmp_path / "x").card
+    best = trained.load(tmp_path / "x").card
     assert wrong[best["seed"]] == min(wrong.values())
     assert kept.endswith(f"seed {best['seed']} is kept")
     # Two lengths in the run's own trials, of 100 sequences each, and the two asked for.
     assert best["chosen"].endswith("in 210 sequences of lengths 3 to 22")
-    trials = folders.read_trials(tmp_path / "x" / folders.TRIALS)
+    trials = files.read_trials(tmp_path / "x" / files.TRIALS)
     assert [[r.length for r in results] for results in trials.values()] == [
         [20, 22, 3, 4]
     ] * 3
@@ -141,7 +141,7 @@ def test_choose_goes_no_further_with_a_seed_that_fails(tmp_path: Path) -> None:
     tiny.finished(tmp_path / "x")
     options = "--lengths 5 6 --sequences 2 --give-up 0.01"
     assert main(["choose", str(tmp_path / "x"), *options.split()]) == 0
-    trials = folders.read_trials(tmp_path / "x" / folders.TRIALS)
+    trials = files.read_trials(tmp_path / "x" / files.TRIALS)
     # Untrained, all of them fail at 5, and no longer one has more locations per vector.
     assert [[r.length for r in results] for results in trials.values()] == [
         [20, 22, 5]
@@ -155,10 +155,10 @@ def test_choose_tries_the_seeds_that_are_named_and_replaces_what_was_less(
     folder = str(tmp_path / "x")
     options = ["--lengths", "3", "20", "--sequences", "7", "--seeds", "1"]
     assert main(["choose", folder, *options]) == 0
-    trials = folders.read_trials(tmp_path / "x" / folders.TRIALS)
+    trials = files.read_trials(tmp_path / "x" / files.TRIALS)
     assert [(r.length, r.sequences) for r in trials[0]] == [(20, 100), (22, 100)]
     assert [(r.length, r.sequences) for r in trials[1]] == [(22, 100), (3, 7), (20, 7)]
-    assert folders.load(tmp_path / "x").card["seed"] == 1  # tried farthest
+    assert trained.load(tmp_path / "x").card["seed"] == 1  # tried farthest
     said = refused(capsys, 1, "choose", folder, "--lengths", 3, "--seeds", 9)
     assert "seeds: got 9, needs one of the run's" in said
 
@@ -215,7 +215,7 @@ def test_a_damaged_file_of_trials_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny.finished(tmp_path / "x")
-    (tmp_path / "x" / folders.TRIALS).write_text("seed,length\n0,many\n")
+    (tmp_path / "x" / files.TRIALS).write_text("seed,length\n0,many\n")
     said = refused(capsys, 1, "choose", tmp_path / "x", "--lengths", 5)
     assert "trials.csv: is damaged" in said
 
@@ -300,7 +300,7 @@ def test_a_gpu_that_is_not_there_is_said_in_one_line(
 def test_the_same_seed_gives_the_same_result_in_any_portions(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = folders.load(run).model
+    model = trained.load(run).model
     whole = evaluate(model, Copy(), 4, sequences=7, seed=3)
     assert whole == evaluate(model, Copy(), 4, sequences=7, seed=3)
     assert whole.sequences == 7
@@ -312,7 +312,7 @@ def test_the_same_seed_gives_the_same_result_in_any_portions(
 
 @pytest.mark.parametrize("name", ["length", "sequences"])
 def test_an_impossible_evaluation_is_refused(run: Path, name: str) -> None:
-    model = folders.load(run).model
+    model = trained.load(run).model
     with pytest.raises(ValueError, match=f"^{name}: got 0, needs at least 1"):
         evaluate(model, Copy(), **{"length": 3, "sequences": 3} | {name: 0})
 

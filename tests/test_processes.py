@@ -17,8 +17,8 @@ import tiny
 import torch
 
 from ntm.cli import main
-from ntm.runs import folders, processes
-from ntm.runs.folders import CARD, CURVE, WEIGHTS
+from ntm.runs import files, processes, trained
+from ntm.runs.files import CARD, CURVE, WEIGHTS
 from ntm.runs.processes import SHARED, Worker
 from ntm.runs.run import CHECKPOINT, SETTINGS, Run
 from ntm.tasks import Batch, Copy
@@ -94,7 +94,7 @@ def assert_same(folder: Path, other: Path) -> None:
     assert tiny.checkpoint(folder) == tiny.checkpoint(other)
     for name in (WEIGHTS, CURVE, SETTINGS):
         assert (folder / name).read_bytes() == (other / name).read_bytes(), name
-    cards = [folders.read_json(x / CARD) for x in (folder, other)]
+    cards = [files.read_json(x / CARD) for x in (folder, other)]
     for card in cards:
         for name in ("seconds", "workers"):
             del card[name]
@@ -109,10 +109,10 @@ def test_two_workers_leave_the_folder_that_one_leaves(
 ) -> None:
     code, out, err = end(begin(2, "-m", "ntm", *TRAIN, "--out", tmp_path / "x"))
     assert code == 0, err
-    assert out == f"{tmp_path / 'x'}: seed {folders.load(alone).card['seed']} is kept\n"
+    assert out == f"{tmp_path / 'x'}: seed {trained.load(alone).card['seed']} is kept\n"
     assert err.count("sequences: ") == 4
     assert_same(tmp_path / "x", alone)
-    assert folders.read_json(tmp_path / "x" / CARD)["workers"] == 2
+    assert files.read_json(tmp_path / "x" / CARD)["workers"] == 2
 
 
 def test_a_worker_that_is_killed_stops_the_others_and_resume_goes_on(
@@ -132,7 +132,7 @@ def test_a_worker_that_is_killed_stops_the_others_and_resume_goes_on(
     assert err.count(STOPPED) == 1
     assert "ntm/" not in err  # no line of ours in a traceback
     assert not any(Path(f"/proc/{pid}").exists() for pid in others.values())
-    done = {row.sequences for row in folders.read_curve(run / CURVE)}
+    done = {row.sequences for row in files.read_curve(run / CURVE)}
     assert max(done) < 128
     shutil.copytree(run, tmp_path / "y")
     for _ in Run.resume(run, compiled=False):
@@ -224,7 +224,7 @@ def test_a_loss_is_noticed_although_nobody_tells_of_it(
     assert forked(monkeypatch, *TRAIN, "--out", str(tmp_path / "x")) == [1, 9]
     lines = capfd.readouterr().err.splitlines()
     assert [line for line in lines if "gloo" not in line][-1] == STOPPED
-    assert max(r.sequences for r in folders.read_curve(tmp_path / "x" / CURVE)) == 64
+    assert max(r.sequences for r in files.read_curve(tmp_path / "x" / CURVE)) == 64
 
 
 def test_fewer_seeds_than_workers_are_refused(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import tiny
 import torch
 from torch import Tensor
 
-from ntm.runs import folders
-from ntm.runs.folders import CARD, CURVE, WEIGHTS, FolderError
+from ntm.runs import files, trained
+from ntm.runs.files import CARD, CURVE, WEIGHTS, FolderError
 from ntm.runs.run import CHECKPOINT, SETTINGS, Run
 from ntm.training.evaluation import evaluate
 from ntm.training.trainer import Trainer
@@ -109,20 +109,20 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(copied: Path) -> None:
 def test_two_processes_do_not_write_to_one_folder(copied: Path) -> None:
     before = {path.name: path.read_bytes() for path in copied.iterdir()}
     command = [sys.executable, "-m", "ntm", "resume", copied, "--eager"]
-    with folders.locked(copied):
+    with files.locked(copied):
         second = subprocess.run(command, capture_output=True, text=True)
         assert {n: (copied / n).read_bytes() for n in before} == before
         assert second.returncode == 1
         assert second.stderr.splitlines()[-1].endswith(
             f"{copied}: another process is writing to it"
         )
-        with folders.locked(copied):
+        with files.locked(copied):
             pass  # the same process may: a run chooses at its end
     subprocess.run(command, capture_output=True, check=True)
 
 
 def test_a_killed_process_keeps_nobody_out(copied: Path) -> None:
-    (copied / folders.LOCK).touch()
+    (copied / files.LOCK).touch()
     resumed(copied)
 
 
@@ -142,9 +142,9 @@ def test_the_stopped_seeds_are_remembered(
     assert [row.seed for row in run.training.stopped] == [2]
     again = resumed(tmp_path / "run")
     assert again.training.stopped == run.training.stopped
-    card = folders.read_json(tmp_path / "run" / CARD)
+    card = files.read_json(tmp_path / "run" / CARD)
     assert card["stopped"][0]["seed"] == 2
-    assert folders.load(tmp_path / "run").model is not None
+    assert trained.load(tmp_path / "run").model is not None
 
 
 # Going on from a finished run with other settings.
@@ -155,17 +155,17 @@ def test_a_run_goes_on_from_the_machines_of_another(
 ) -> None:
     tight = tiny.settings(memory_locations=9, sequences=8)
     run = Run.start(tmp_path / "x", tight, compiled=False, first=whole)
-    before = folders.read_tensors(whole / CHECKPOINT)
+    before = files.read_tensors(whole / CHECKPOINT)
     assert torch.equal(run.training.parameters, before["ema"])
     assert torch.equal(run.training.data_rngs[1].get_state(), before["data_rngs"][1])
     assert run.training.sequences == 0
     resumed(tmp_path / "x")
-    card = folders.load(tmp_path / "x").card
-    assert card["first"] == folders.read_json(whole / CARD)
+    card = trained.load(tmp_path / "x").card
+    assert card["first"] == files.read_json(whole / CARD)
     assert (card["sequences"], card["settings"]["memory_locations"]) == (8, 9)
     first_curve = (tmp_path / "x" / "first.csv").read_bytes()
     assert first_curve == (whole / CURVE).read_bytes()
-    after = folders.read_tensors(tmp_path / "x" / CHECKPOINT)
+    after = files.read_tensors(tmp_path / "x" / CHECKPOINT)
     assert not torch.equal(after["ema"], before["ema"])
 
 
@@ -183,9 +183,9 @@ def test_a_first_run_that_does_not_fit_is_refused(
 
 
 def test_a_folder_holds_what_the_design_says(whole: Path) -> None:
-    names = {path.name for path in whole.iterdir()} - {folders.LOCK}
-    assert names == {WEIGHTS, CARD, CURVE, CHECKPOINT, SETTINGS, folders.TRIALS}
-    model, settings, card = folders.load(whole)
+    names = {path.name for path in whole.iterdir()} - {files.LOCK}
+    assert names == {WEIGHTS, CARD, CURVE, CHECKPOINT, SETTINGS, files.TRIALS}
+    model, settings, card = trained.load(whole)
     assert settings == tiny.settings()
     assert card["parameters"] == sum(p.numel() for p in model.parameters())
     assert card["sequences"] == 24
@@ -198,9 +198,9 @@ def test_a_folder_holds_what_the_design_says(whole: Path) -> None:
 
 
 def test_the_machine_kept_is_the_one_with_the_fewest_wrong_bits(whole: Path) -> None:
-    card = folders.read_json(whole / CARD)
+    card = files.read_json(whole / CARD)
     run = Run.resume(whole, compiled=False)
-    kept = dict(folders.load(whole).model.named_parameters())
+    kept = dict(trained.load(whole).model.named_parameters())
     mine = dict(run.machine(card["seed"]).named_parameters())
     assert all(torch.equal(kept[name], mine[name]) for name in kept)
     totals = dict.fromkeys((0, 1, 2), 0)
@@ -212,7 +212,7 @@ def test_the_machine_kept_is_the_one_with_the_fewest_wrong_bits(whole: Path) -> 
 
 
 def test_the_curve_has_a_row_for_each_seed_and_evaluation(whole: Path) -> None:
-    rows = folders.read_curve(whole / CURVE)
+    rows = files.read_curve(whole / CURVE)
     assert (whole / CURVE).read_text().startswith("seed,sequences,bits,wrong_bits\n")
     assert [(r.seed, r.sequences) for r in rows] == [
         (seed, sequences) for sequences in range(4, 25, 4) for seed in (0, 1, 2)
@@ -221,7 +221,7 @@ def test_the_curve_has_a_row_for_each_seed_and_evaluation(whole: Path) -> None:
 
 def test_nothing_in_a_run_is_pickled(whole: Path) -> None:
     for path in whole.iterdir():
-        if path.name == folders.LOCK:
+        if path.name == files.LOCK:
             assert path.read_bytes() == b""
             continue
         assert path.suffix in {".safetensors", ".json", ".csv"}
@@ -278,7 +278,7 @@ def test_a_truncated_file_is_refused(copied: Path, name: str, keep: int) -> None
     data = (copied / name).read_bytes()
     (copied / name).write_bytes(data[:keep])
     with pytest.raises(FolderError, match=rf"{name}: .*") as caught:
-        folders.load(copied) if name == WEIGHTS else resumed(copied)
+        trained.load(copied) if name == WEIGHTS else resumed(copied)
     assert "\n" not in str(caught.value)
 
 
@@ -288,7 +288,7 @@ def test_a_weight_file_that_was_changed_is_refused(copied: Path, where: int) -> 
     data[where] ^= 1
     (copied / WEIGHTS).write_bytes(bytes(data))
     with pytest.raises(FolderError, match=WEIGHTS):
-        folders.load(copied)
+        trained.load(copied)
 
 
 def changed(**values: Any) -> Any:
@@ -330,19 +330,19 @@ def test_a_card_that_does_not_fit_is_refused(
     card = json.loads((copied / CARD).read_text())
     (copied / CARD).write_text(json.dumps(change(card)))
     with pytest.raises(FolderError) as caught:
-        folders.load(copied)
+        trained.load(copied)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_weights_that_are_not_finite_are_refused(copied: Path) -> None:
-    weights: dict[str, Tensor] = folders.read_tensors(copied / WEIGHTS)
+    weights: dict[str, Tensor] = files.read_tensors(copied / WEIGHTS)
     weights["output.bias"] = weights["output.bias"] * float("nan")
-    folders.save(copied, weights, folders.read_json(copied / CARD))
+    trained.save(copied, weights, files.read_json(copied / CARD))
     with pytest.raises(
         FolderError, match=r"output\.bias holds numbers that are not fin"
     ):
-        folders.load(copied)
+        trained.load(copied)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"seeds": 1}', "\x00"])
@@ -354,7 +354,7 @@ def test_settings_that_are_damaged_are_refused(copied: Path, text: str) -> None:
 
 def test_a_checkpoint_of_another_run_is_refused(copied: Path) -> None:
     other = Trainer(tiny.settings(seeds=(0,)), compiled=False)
-    folders.write_tensors(copied / CHECKPOINT, other.state_dict(), {})
+    files.write_tensors(copied / CHECKPOINT, other.state_dict(), {})
     with pytest.raises(
         FolderError, match=r"does not fit the run: parameters: got \(1,"
     ):
@@ -371,4 +371,4 @@ def test_a_curve_that_is_damaged_is_refused(copied: Path) -> None:
 def test_a_missing_file_is_named(copied: Path, name: str) -> None:
     (copied / name).unlink()
     with pytest.raises(FolderError, match=f"{name}: No such file or directory"):
-        folders.load(copied)
+        trained.load(copied)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ntm.runs.folders import read_tensors
+from ntm.runs.files import read_tensors
 from ntm.runs.run import CHECKPOINT, Run
 from ntm.training.settings import Settings
 

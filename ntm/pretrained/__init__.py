@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from ntm.runs import folders
+from ntm.runs import files, trained
 from ntm.training.evaluation import Result
 from ntm.training.trainer import Evaluation
 
@@ -18,8 +18,8 @@ def available() -> dict[str, dict[str, Any]]:
     A card says on what, how long and with which settings a machine was trained, how it
     was chosen among its seeds, and how it did at each length.
     """
-    cards = sorted(_HERE.glob(f"*/{folders.CARD}"))
-    return {path.parent.name: folders.read_json(path) for path in cards}
+    cards = sorted(_HERE.glob(f"*/{files.CARD}"))
+    return {path.parent.name: files.read_json(path) for path in cards}
 
 
 def folder(name: str) -> Path:
@@ -39,11 +39,11 @@ def load(name: str) -> nn.Module:
 
     Raises:
         ValueError: there is none of this name; says which there are.
-        ntm.runs.folders.FolderError: its files are damaged.
+        ntm.runs.files.FolderError: its files are damaged.
 
     Chapter: *Copying*.
     """
-    return folders.load(folder(name)).model
+    return trained.load(folder(name)).model
 
 
 class Stage(NamedTuple):
@@ -58,14 +58,14 @@ def stages(name: str) -> list[Stage]:
 
     Raises:
         ValueError: there is none of this name; says which there are.
-        ntm.runs.folders.FolderError: its files are damaged.
+        ntm.runs.files.FolderError: its files are damaged.
     """
     here = folder(name)
-    card = folders.read_json(here / folders.CARD)
-    last = Stage(card, folders.read_curve(here / folders.CURVE))
+    card = files.read_json(here / files.CARD)
+    last = Stage(card, files.read_curve(here / files.CURVE))
     if "first" not in card:
         return [last]
-    first = folders.read_curve(here / folders.PREVIOUS_STAGE_CURVE)
+    first = files.read_curve(here / files.PREVIOUS_STAGE_CURVE)
     return [Stage(card["first"], first), last]
 
 
@@ -74,6 +74,6 @@ def trials(name: str) -> dict[int, list[Result]]:
 
     Raises:
         ValueError: there is none of this name; says which there are.
-        ntm.runs.folders.FolderError: its files are damaged.
+        ntm.runs.files.FolderError: its files are damaged.
     """
-    return folders.read_trials(folder(name) / folders.TRIALS)
+    return files.read_trials(folder(name) / files.TRIALS)

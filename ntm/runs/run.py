@@ -2,7 +2,7 @@
 
 The folder holds ``settings.json`` from the beginning, ``curve.csv`` as it grows,
 ``checkpoint.safetensors`` as the last good state of all seeds, and at the end the
-trained machine of one seed, as `ntm.runs.folders` has it.
+trained machine of one seed, as `ntm.runs.files` has it.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ntm.runs import folders, provenance, room
-from ntm.runs.folders import FolderError
+from ntm.runs import files, provenance, room, trained
+from ntm.runs.files import FolderError
 from ntm.runs.processes import ALONE, Worker
 from ntm.training.evaluation import Result, evaluate_all, worth_compiling
 from ntm.training.settings import Settings
@@ -88,7 +88,7 @@ class Run:
         if first is not None:
             run._warm_start(first)
         if worker.is_main:
-            folders.write_json(folder / SETTINGS, settings.to_json())
+            files.write_json(folder / SETTINGS, settings.to_json())
         return run
 
     @classmethod
@@ -107,23 +107,23 @@ class Run:
             FolderError: what is missing, damaged or does not fit.
         """
         try:
-            settings = Settings.from_json(folders.read_json(folder / SETTINGS))
+            settings = Settings.from_json(files.read_json(folder / SETTINGS))
         except (TypeError, ValueError) as error:
             raise FolderError(f"{folder / SETTINGS}: {error}") from error
         run = cls(folder, settings, device, compiled, worker)
         path = folder / CHECKPOINT
         if path.exists():
             try:
-                tensors = folders.read_tensors(path)
+                tensors = files.read_tensors(path)
                 run.training.load_state_dict(worker.scatter(tensors, settings.seeds))
-                note = folders.read_metadata(path)
+                note = files.read_metadata(path)
                 run.seconds = float(note["seconds"])
                 run.training.stopped = [Stopped(*row) for row in note["stopped"]]
             except (KeyError, TypeError, ValueError, RuntimeError) as error:
                 raise FolderError(f"{path}: does not fit the run: {error}") from error
         # What came after the checkpoint will come again.
-        if (folder / folders.CURVE).exists():
-            rows = folders.read_curve(folder / folders.CURVE)
+        if (folder / files.CURVE).exists():
+            rows = files.read_curve(folder / files.CURVE)
             run.curve = [r for r in rows if r.sequences <= run.training.sequences]
         return run
 
@@ -131,15 +131,15 @@ class Run:
     def is_in(folder: Path, settings: Settings) -> bool:
         """Return whether a folder holds a run with these settings."""
         try:
-            values = folders.read_json(folder / SETTINGS)
+            values = files.read_json(folder / SETTINGS)
         except FolderError:
             return False
         return values == settings.to_json()
 
     def _warm_start(self, first: Path) -> None:
-        card = folders.read_json(first / folders.CARD)
-        curve = folders.read_curve(first / folders.CURVE)
-        ended = folders.read_tensors(first / CHECKPOINT)
+        card = files.read_json(first / files.CARD)
+        curve = files.read_curve(first / files.CURVE)
+        ended = files.read_tensors(first / CHECKPOINT)
         names = ("size_rng", "data_rngs", "active")
         try:
             if card["settings"]["seeds"] != list(self.settings.seeds):
@@ -153,8 +153,8 @@ class Run:
         except (KeyError, ValueError) as error:
             raise FolderError(f"{first}: does not fit this run: {error}") from error
         if self.worker.is_main:
-            folders.write_json(self.folder / folders.PREVIOUS_STAGE, card)
-            folders.write_curve(self.folder / folders.PREVIOUS_STAGE_CURVE, curve)
+            files.write_json(self.folder / files.PREVIOUS_STAGE, card)
+            files.write_curve(self.folder / files.PREVIOUS_STAGE_CURVE, curve)
         self.save_checkpoint()
 
     def __iter__(self) -> Iterator[list[Evaluation]]:
@@ -178,30 +178,28 @@ class Run:
 
     def _train(self) -> Iterator[list[Evaluation]]:
         if self.worker.is_main:
-            folders.write_curve(self.folder / folders.CURVE, self.curve)
+            files.write_curve(self.folder / files.CURVE, self.curve)
         before = self.seconds - time.monotonic()
         for rows in self.training:
             self.curve += rows
             self.seconds = before + time.monotonic()
             if self.worker.is_main:
-                folders.append_curve(self.folder / folders.CURVE, rows)
+                files.append_curve(self.folder / files.CURVE, rows)
             self.save_checkpoint()
             yield rows
-        has_card, *_ = self.worker.all_gather_json(
-            (self.folder / folders.CARD).exists()
-        )
+        has_card, *_ = self.worker.all_gather_json((self.folder / files.CARD).exists())
         if not has_card:
             self.choose(default_trials(self.settings))
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         """Only the worker that writes holds the lock."""
         if self.worker.is_main:
-            return folders.locked(self.folder)
+            return files.locked(self.folder)
         return contextlib.nullcontext()
 
     def _remove(self) -> None:
         """Leave the place to a run with fewer seeds."""
-        for name in (SETTINGS, folders.CURVE, folders.LOCK):
+        for name in (SETTINGS, files.CURVE, files.LOCK):
             (self.folder / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.folder.rmdir()
@@ -211,7 +209,7 @@ class Run:
         tensors = self.worker.gather(self.training, self.settings.seeds)
         note = {"seconds": self.seconds, "stopped": self.training.stopped}
         if self.worker.is_main:
-            folders.write_tensors(self.folder / CHECKPOINT, tensors, note)
+            files.write_tensors(self.folder / CHECKPOINT, tensors, note)
 
     def choose(
         self,
@@ -249,7 +247,7 @@ class Run:
             results = self._try_all(wanted, trials, sequences, give_up)
             average = self.worker.gather(self.training, self.settings.seeds)["ema"]
             if self.worker.is_main:
-                folders.write_trials(self.folder / folders.TRIALS, results)
+                files.write_trials(self.folder / files.TRIALS, results)
                 self._keep_best(results, average)
         return results
 
@@ -261,7 +259,7 @@ class Run:
         give_up: float,
     ) -> dict[int, list[Result]]:
         """Return all results of all workers' seeds, old and new."""
-        before = folders.read_trials(self.folder / folders.TRIALS)
+        before = files.read_trials(self.folder / files.TRIALS)
         mine = {seed: before.get(seed, []) for seed in self.training.settings.seeds}
         wanted = mine.keys() & set(seeds)
         training = self.training
@@ -306,15 +304,15 @@ class Run:
             "stopped": [row._asdict() for row in self.training.stopped],
             "results": [result._asdict() for result in results[best]],
         }
-        if (self.folder / folders.CARD).exists():
+        if (self.folder / files.CARD).exists():
             # How it was trained does not change with where it is tried.
-            old = folders.read_json(self.folder / folders.CARD)
+            old = files.read_json(self.folder / files.CARD)
             how = ("device", "threads", "versions", "commit")
             card |= {name: old[name] for name in how if name in old}
-        if (self.folder / folders.PREVIOUS_STAGE).exists():
-            card["first"] = folders.read_json(self.folder / folders.PREVIOUS_STAGE)
+        if (self.folder / files.PREVIOUS_STAGE).exists():
+            card["first"] = files.read_json(self.folder / files.PREVIOUS_STAGE)
         row = average[self.settings.seeds.index(best)]
-        folders.save(self.folder, self.training.stacked.named(row), card)
+        trained.save(self.folder, self.training.stacked.named(row), card)
 
     def machine(self, seed: int) -> nn.Module:
         """Return the machine of one seed, its parameters averaged, on the CPU.
