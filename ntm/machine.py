@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from ntm import memory as mechanics
-from ntm._checks import require_floating, require_whole
+from ntm._checks import require_whole
 from ntm.addressing import Address, address
 from ntm.controllers import CONTROLLERS, Carried
 from ntm.heads import FIRST_GAIN, HeadParameters, Heads
+from ntm.recurrent import Recurrent, require_channels, tree_map
 
 
 class Weightings(NamedTuple):
@@ -29,13 +29,21 @@ class State(NamedTuple):
     """All that a machine carries from one step to the next.
 
     memory ``(batch, N, W)`` · weightings, each ``(batch, H, N)`` · reads ``(batch, H,
-    W)`` · controller, a tuple of tensors ``(batch, …)``.
+    W)`` · controller, a tuple of tensors ``(batch, …)``.  Those of a single sequence
+    have no batch dimension.
     """
 
     memory: Tensor
     weightings: Weightings
     reads: Tensor
     controller: Carried
+
+    def detach(self) -> "State":
+        """Return the same numbers, through which no gradient goes back.
+
+        Between two pieces of a long sequence it cuts backpropagation short.
+        """
+        return tree_map(Tensor.detach, self)
 
 
 class Trace(NamedTuple):
@@ -53,16 +61,22 @@ class Trace(NamedTuple):
     memory: Tensor
 
 
-class NTM(nn.Module):
+class NTM(Recurrent[State]):
     """A controller with a memory that it reads and writes through heads.
 
     In each step the controller sees the input and what was read last; then the write
     heads change the memory, and the read heads read what it now holds.  The output is
     a linear function of the controller's output and these reads.
 
+    The paper fixes no order of the two; written first, an input can be read at once.
+
     Before the first step every location holds the same learned row, and every head is
-    at location 0.  The paper learns all of the memory; one row for all ties no
-    parameter to N, so that a trained machine runs with a larger memory unchanged.
+    at location 0.  The paper learns "bias values" for the first memory and does not say
+    how many; often they are N × W.  One row for all ties no parameter to N, so that a
+    trained machine runs with a larger memory unchanged.
+
+    Parameters are drawn on the CPU in PyTorch's default type, whatever they then are,
+    so that a seed gives the same machine on every device.
 
     Args:
         input_size: channels of the input.
@@ -73,9 +87,11 @@ class NTM(nn.Module):
         memory_width: W.
         num_heads: H, the number of write heads and also of read heads.
         shift_range: R, the farthest a head can move in one step.
+        device: where the parameters are.
+        dtype: of the parameters, a floating-point type.
 
     Raises:
-        ValueError: the argument, what it got and what it needs.
+        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *The controller and the whole machine*.
     """
@@ -90,23 +106,34 @@ class NTM(nn.Module):
         memory_width: int = 20,
         num_heads: int = 1,
         shift_range: int = 1,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ):
-        super().__init__()
+        super().__init__(
+            {
+                "input_size": input_size,
+                "output_size": output_size,
+                "controller": controller,
+                "controller_size": controller_size,
+                "memory_locations": memory_locations,
+                "memory_width": memory_width,
+                "num_heads": num_heads,
+                "shift_range": shift_range,
+            }
+        )
         require_whole(
             1,
-            input_size=input_size,
-            output_size=output_size,
             controller_size=controller_size,
             memory_locations=memory_locations,
             memory_width=memory_width,
             num_heads=num_heads,
         )
         require_whole(0, shift_range=shift_range)
+        names = " or ".join(f'"{name}"' for name in sorted(CONTROLLERS))
+        if not isinstance(controller, str):
+            raise TypeError(f"controller: got {controller!r}, needs {names}")
         if controller not in CONTROLLERS:
-            names = " or ".join(f'"{name}"' for name in sorted(CONTROLLERS))
             raise ValueError(f'controller: got "{controller}", needs {names}')
-        self.input_size = input_size
-        self.output_size = output_size
         self.memory_locations = memory_locations
         self.memory_width = memory_width
         self.num_heads = num_heads
@@ -122,14 +149,16 @@ class NTM(nn.Module):
         self.initial_reads = nn.Parameter(torch.zeros(num_heads, memory_width))
         nn.init.xavier_uniform_(self.output.weight, gain=FIRST_GAIN)
         nn.init.uniform_(self.initial_row, -(memory_width**-0.5), memory_width**-0.5)
+        self.to(device=device, dtype=dtype)
 
     def initial_state(
-        self, batch_size: int, memory_locations: int | None = None
+        self, batch_size: int | None = None, memory_locations: int | None = None
     ) -> State:
         """Return the state before the first step.
 
         Args:
-            batch_size: how many sequences run side by side.
+            batch_size: how many sequences run side by side; None for a single one,
+                whose tensors have no batch dimension.
             memory_locations: N; as given to the constructor unless said otherwise.
 
         Raises:
@@ -138,42 +167,24 @@ class NTM(nn.Module):
         locations = self.memory_locations
         if memory_locations is not None:
             locations = memory_locations
-        require_whole(1, batch_size=batch_size, memory_locations=locations)
+        require_whole(1, memory_locations=locations)
         self._require_room_to_shift(locations)
+        if batch_size is None:
+            return tree_map(lambda t: t[0], self.initial_state(1, locations))
+        require_whole(1, batch_size=batch_size)
         first = torch.zeros_like(self.initial_row[:1]).expand(locations)
         first = torch.cat([first[:1] + 1, first[1:]])
-        start = first.expand(batch_size, self.num_heads, locations)
+        # Two tensors: an exporter makes a single input of one that it is given twice.
+        start = (first.expand(batch_size, self.num_heads, locations) for _ in range(2))
         # Laid out by columns, and so will all later ones be: sums over the width of all
         # locations then run side by side.
         columns = self.initial_row.unsqueeze(-1).repeat(batch_size, 1, locations)
         return State(
             memory=columns.mT,
-            weightings=Weightings(write=start, read=start),
+            weightings=Weightings(*start),
             reads=self.initial_reads.expand(batch_size, -1, -1),
             controller=self.controller.initial_state(batch_size),
         )
-
-    def forward(
-        self, inputs: Tensor, state: State | None = None
-    ) -> tuple[Tensor, State]:
-        """Return the outputs of a sequence, as logits, and the state after it.
-
-        Args:
-            inputs: ``(time, batch, input_size)``.
-            state: what an earlier call returned; None begins anew.
-
-        Returns:
-            Logits ``(time, batch, output_size)`` and the next `State`.
-
-        Raises:
-            TypeError, ValueError: the argument, what it got and what it needs.
-        """
-        state = self._begin(inputs, state)
-        outputs = []
-        for x in inputs.unbind(0):
-            y, state, _ = self._step(x, state)
-            outputs.append(y)
-        return torch.stack(outputs), state
 
     def trace(
         self, inputs: Tensor, state: State | None = None
@@ -182,22 +193,26 @@ class NTM(nn.Module):
 
         Arguments and errors are those of `forward`.
         """
-        state = self._begin(inputs, state)
+        state = self.begin(inputs, state)
         outputs, steps = [], []
         for x in inputs.unbind(0):
             y, state, step = self._step(x, state)
             outputs.append(y)
             steps.append(step)
-        over_time = pytree.tree_map(lambda *tensors: torch.stack(tensors), *steps)
+        over_time = tree_map(lambda *tensors: torch.stack(tensors), *steps)
         return torch.stack(outputs), state, over_time
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the logits of one step and the next state.
 
         Args:
-            inputs: ``(batch, input_size)``.
+            inputs: ``(batch, input_size)``, or ``(input_size,)`` for a single sequence.
             state: that of the step before, or `initial_state`.
+
+        Raises:
+            ValueError: the inputs have another size.
         """
+        require_channels(inputs, self.input_size)
         outputs, state, _ = self._step(inputs, state)
         return outputs, state
 
@@ -217,14 +232,11 @@ class NTM(nn.Module):
             Trace(write, read, params, reads, memory),
         )
 
-    def _begin(self, inputs: Tensor, state: State | None) -> State:
-        """Check the inputs and return the state to begin with."""
-        require_floating(inputs=inputs)
-        require_sequence(inputs, self.input_size)
-        if state is None:
-            state = self.initial_state(inputs.shape[1])
-        require_batch("state", state.memory, inputs)
-        return state
+    def _state_of_one(self, state: State) -> State:
+        memory = getattr(state, "memory", None)
+        if isinstance(memory, Tensor) and memory.dim() > 1:
+            return self.initial_state(1, memory.shape[-2])
+        return self.initial_state(1)
 
     def _require_room_to_shift(self, locations: int) -> None:
         taps = 2 * self.shift_range + 1
@@ -233,22 +245,3 @@ class NTM(nn.Module):
                 f"memory_locations: got {locations}, needs at least {taps} for "
                 f"shifts from −{self.shift_range} to {self.shift_range}"
             )
-
-
-def require_sequence(inputs: Tensor, size: int) -> None:
-    """Raise ``ValueError`` unless inputs are ``(time, batch, size)``, none 0."""
-    shape = tuple(inputs.shape)
-    if len(shape) != 3 or 0 in shape or shape[-1] != size:
-        raise ValueError(
-            f"inputs: got shape {shape}, needs (time, batch, {size}), each at least 1"
-        )
-
-
-def require_batch(name: str, carried: Tensor, inputs: Tensor) -> None:
-    """Raise ``ValueError`` unless the carried tensor has the batch of the inputs."""
-    got, needed = tuple(carried.shape), inputs.shape[1]
-    if got[0] != needed:
-        raise ValueError(
-            f"{name}: got a tensor of shape {got}, needs {(needed, *got[1:])} to match "
-            f"inputs of shape {tuple(inputs.shape)}"
-        )

@@ -25,6 +25,7 @@ def test_importing_ntm_loads_torch_and_itself_and_nothing_else() -> None:
             "heads",
             "machine",
             "memory",
+            "recurrent",
         )
     }
     assert beyond_torch == ours
