@@ -9,9 +9,9 @@ What is moved is what was *rounded*, and no more:
 
 - An operation in float32 is computed again in float64.  Where both agree, the result is
   exact, and so it is on every machine: a copy, a whole number, half of a quarter.
-- Where they differ, the result becomes a number near the true one: one of the last
-  places beside it, or up to twice as far from it as the result was.  (A sum of many
-  numbers that nearly cancel is off by far more than its own last place.)
+- Where they differ, the result becomes another number near the true one: within about a
+  last place of it, or up to twice as far from it as the result was.  (A sum of numbers
+  that nearly cancel is off by far more than its own last place.)
 - Of float64 there is no wider format.  A result is taken for exact if it is one of the
   numbers that went in (a copy, a product with 1), or if it and all that went in would
   fit into float32; every other is moved by a last place or not at all.
@@ -38,10 +38,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
 from torch.utils._python_dispatch import TorchDispatchMode
 
 PICTURES = {"image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json"}
 Array = npt.NDArray[Any]
+BEGAN: list[int] = []
+"""The seed, in a process where results are moved."""
 
 LIMITS = {kind: np.finfo(kind) for kind in (np.float32, np.float64)}
 FORMATS = (torch.float32, torch.float64)
@@ -196,11 +199,13 @@ def begin(seed: int, threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_num_threads = lambda number: None  # whatever a notebook asks for
     Shaken(seed).__enter__()
+    BEGAN.append(seed)
 
 
-def run(path: Path, way: Way, seed: int | None) -> list[Any]:
-    """Return the notebook's code cells, run in this way (without a seed: unmoved)."""
+def run(path: Path, way: Way, seed: int) -> list[Any]:
+    """Return the notebook's code cells, run in this way."""
     notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell('print(__import__("shake").BEGAN)'))
     lines = [f'__import__("sys").path.append({str(Path(__file__).parent)!r})']
     lines += [f'__import__("shake").begin({seed}, {way.threads})']
     client = NotebookClient(
@@ -216,8 +221,15 @@ def run(path: Path, way: Way, seed: int | None) -> list[Any]:
         allow_errors=True,
         timeout=None,
     )
-    client.execute(env=os.environ | way.environment)
-    return code_cells(notebook)
+    try:
+        client.execute(env=os.environ | way.environment)
+    except DeadKernelError:
+        sys.exit(f"{path}, {way.name}: the kernel died; there may be too little memory")
+    *cells, last = code_cells(notebook)
+    # A kernel that could not begin would run the cells unmoved, and all would agree.
+    if compared(last) != {"stdout": [f"[{seed}]\n"]}:
+        sys.exit(f"{path}, {way.name}: nothing was moved, for shake.py did not begin")
+    return cells
 
 
 def code_cells(notebook: Any) -> list[Any]:
@@ -242,11 +254,14 @@ def compared(cell: Any) -> dict[str, list[str]]:
 def difference(stored: Any, new: Any) -> str:
     """Return the lines in which the outputs of two cells differ, old before new."""
     before, after = compared(stored), compared(new)
+    if before == after:
+        return ""
     lines = []
     for kind in sorted(before.keys() | after.keys()):
         texts = ["".join(side[kind]).splitlines() for side in (before, after)]
         lines += list(difflib.unified_diff(*texts, n=0, lineterm=""))[2:]
-    return "\n".join(f"    {line}" for line in lines if not line.startswith("@@"))
+    told = [f"    {line}" for line in lines if not line.startswith("@@")]
+    return "\n".join(told) or "    the same lines, as other outputs"
 
 
 def shake(path: Path, way: Way, seed: int) -> tuple[int, int]:
