@@ -23,9 +23,11 @@ from ntm.fast.compiler import CompilerError
 from ntm.runs import files, processes, trained
 from ntm.runs.files import FolderError
 from ntm.runs.processes import WorkerError
-from ntm.runs.run import Run
+from ntm.runs.run import Run, default_trials
 from ntm.tasks import TASKS
-from ntm.training.evaluation import Result, evaluate, worth_compiling
+from ntm.tasks.options import from_text, in_training
+from ntm.tasks.options import sizes as sizes_from
+from ntm.training.evaluation import Result, Trial, evaluate, worth_compiling
 from ntm.training.optimizers import OPTIMIZERS
 from ntm.training.settings import MODELS, Settings
 from ntm.training.stacked import StackedModels
@@ -88,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         if field.type in (int, float):
             option = "--" + field.name.replace("_", "-")
             train.add_argument(option, type=field.type, metavar=str(field.default))
+    _add_task_options(train)
     _add_compiled(train)
     _add_device(train)
 
@@ -99,12 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_compiled(resume)
     _add_device(resume)
 
-    test = commands.add_parser("evaluate", help="count wrong bits, at any length")
+    test = commands.add_parser("evaluate", help="count wrong bits, at any size")
     test.set_defaults(act=_evaluate)
     test.add_argument("model", help="folder of a run, or name of a shipped model")
-    test.add_argument("--lengths", type=int, nargs="+", default=[10, 20, 30, 50, 120])
+    _add_sizes(test)
     test.add_argument("--memory-locations", type=int)
-    test.add_argument("--sequences", type=int, default=100, help="of each length")
+    test.add_argument("--sequences", type=int, default=100, help="of each size")
     test.add_argument("--seed", type=int, default=0, help="of the sequences")
     test.add_argument("--json", action="store_true", help="print one JSON object")
     test.add_argument("--save", action="store_true", help="add results to the card")
@@ -114,9 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     choose = commands.add_parser("choose", help="keep the seed that does best at this")
     choose.set_defaults(act=_choose)
     choose.add_argument("folder", type=Path)
-    choose.add_argument("--lengths", type=int, nargs="+", required=True)
+    _add_sizes(choose)
     choose.add_argument("--memory-locations", type=int)
-    choose.add_argument("--sequences", type=int, default=100, help="of each length")
+    choose.add_argument("--sequences", type=int, default=100, help="of each size")
     choose.add_argument(
         "--give-up",
         type=float,
@@ -138,8 +141,46 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(act=_show)
     show.add_argument("model", help="folder of a run, or name of a shipped model")
     show.add_argument("--out", type=Path, help="folder of the pictures")
-    show.add_argument("--length", type=int, default=20)
+    _add_sizes(show, 1)
     return parser
+
+
+def _add_task_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--task.longest`` and whatever other options some task has."""
+    usual: dict[str, list[str]] = {}
+    for kind in TASKS.values():
+        for name, value in in_training(kind, {}).items():
+            usual.setdefault(name, []).append(f"{kind.name}: {value}")
+    for name, values in usual.items():
+        parser.add_argument(
+            "--task." + name.replace("_", "-"),
+            dest=f"task.{name}",
+            metavar="VALUE",
+            help=f"option of the task ({', '.join(values)})",
+        )
+
+
+def _add_sizes(parser: argparse.ArgumentParser, nargs: str | int = "+") -> None:
+    """Add ``--length`` and whatever else the sizes of some task have."""
+    of: dict[str, list[str]] = {}
+    for kind in TASKS.values():
+        for name in kind.size_names:
+            of.setdefault(name, []).append(kind.name)
+    for name, tasks in of.items():
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            type=int,
+            nargs=nargs,
+            dest=f"size.{name}",
+            help=f"of the sequences of {', '.join(tasks)}",
+        )
+
+
+def _given(options: argparse.Namespace, group: str) -> dict[str, Any]:
+    """Return the options of one of the groups above that were given, by name."""
+    start = f"{group}."
+    given = {k: v for k, v in vars(options).items() if v is not None}
+    return {k.removeprefix(start): v for k, v in given.items() if k.startswith(start)}
 
 
 def _add_compiled(parser: argparse.ArgumentParser) -> None:
@@ -187,6 +228,7 @@ def _prepare(options: argparse.Namespace) -> torch.device:
 def _train(options: argparse.Namespace) -> int:
     names = {field.name for field in dataclasses.fields(Settings)}
     given = {k: v for k, v in vars(options).items() if k in names and v is not None}
+    given["task_options"] = from_text(TASKS[options.task], _given(options, "task"))
     settings = Settings(**given | {"seeds": tuple(range(options.seeds))})
     device, out, compiled = _prepare(options), options.out, options.compiled
     with processes.process_group() as worker:
@@ -261,16 +303,19 @@ def _evaluate(options: argparse.Namespace) -> int:
     folder, (model, settings, card) = _open(options.model)
     task = settings.make_task()
     results: list[Result] = []
-    trials = [(length, options.memory_locations) for length in options.lengths]
-    compiled = options.compiled and worth_compiling(model, trials, options.sequences)
+    sizes = sizes_from(task, _given(options, "size"))
+    trials = [Trial(size, options.memory_locations) for size in sizes]
+    many = options.sequences
+    compiled = options.compiled and worth_compiling(model, task, trials, many)
     fast = StackedModels(model.to(device)) if compiled else None
+    columns = (*task.size_names, "locations", "sequences", "wrong bits", "exact")
     if not options.json:
-        print("  length  locations  sequences  wrong bits    exact")
-    for length in options.lengths:
+        print(*(f"{name:>10}" for name in columns))
+    for size in sizes:
         result = evaluate(
             model.to(device),
             task,
-            length,
+            size,
             sequences=options.sequences,
             seed=options.seed,
             memory_locations=options.memory_locations,
@@ -279,37 +324,41 @@ def _evaluate(options: argparse.Namespace) -> int:
         results.append(result)
         if not options.json:
             locations = result.memory_locations or "–"
-            print(
-                f"{length:>8} {locations:>10} {result.sequences:>10} "
-                f"{result.wrong_bits:>11} {result.exact:>8}",
-                flush=True,
-            )
+            counts = (result.sequences, result.wrong_bits, result.exact)
+            print(*(f"{n:>10}" for n in (*size, locations, *counts)), flush=True)
     if options.json:
         print(json.dumps({"model": options.model, "results": _rows(results)}))
     if options.save:
-        new = {(r.length, r.memory_locations): r for r in results}
-        old = [Result(**row) for row in card["results"]]
-        kept = {(r.length, r.memory_locations): r for r in old} | new
+        old = [Result.from_json(row) for row in card["results"]]
+        kept = {r.where: r for r in (*old, *results)}
         merged = sorted(
-            kept.values(), key=lambda r: (r.memory_locations or 0, r.length)
+            kept.values(), key=lambda r: (r.memory_locations or 0, *r.size.values())
         )
         files.write_json(folder / files.CARD, card | {"results": _rows(merged)})
     return 0
 
 
 def _rows(results: list[Result]) -> list[dict[str, Any]]:
-    return [result._asdict() for result in results]
+    return [result.to_json() for result in results]
 
 
 def _choose(options: argparse.Namespace) -> int:
     run = Run.resume(options.folder, _prepare(options), options.compiled)
     if not run.training.finished:
         raise FolderError(f"{options.folder}: is not finished; resume it first")
-    trials = [(length, options.memory_locations) for length in options.lengths]
+    given = _given(options, "size")
+    if given:
+        sizes = sizes_from(run.training.task, given)
+    else:
+        sizes = [trial.size for trial in default_trials(run.settings)]
+    trials = [Trial(size, options.memory_locations) for size in sizes]
     chosen = run.choose(trials, options.sequences, options.give_up, options.seeds)
     for seed, results in chosen.items():
-        wrong = ", ".join(f"{r.wrong_bits} at {r.length}" for r in results)
-        print(f"seed {seed}: wrong bits {wrong}")
+        tried = (
+            f"{r.wrong_bits} at {' × '.join(map(str, r.size.values()))}"
+            for r in results
+        )
+        print(f"seed {seed}: wrong bits {', '.join(tried)}")
     print(f"{run.folder}: seed {trained.load(run.folder).card['seed']} is kept")
     return 0
 
@@ -330,6 +379,8 @@ def _show(options: argparse.Namespace) -> int:
         raise FolderError(f"show: needs {error.name}; install it first") from error
     folder, (model, settings, _) = _open(options.model)
     out = options.out or folder
-    for path in run_figures.draw(folder, model, settings, out, options.length):
+    task, given = settings.make_task(), _given(options, "size")
+    (size,) = sizes_from(task, given) if given else [task.test_size]
+    for path in run_figures.draw(folder, model, settings, out, size):
         print(path)
     return 0

@@ -77,24 +77,24 @@ def test_resume_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_the_baseline_is_trained_by_the_same_command(tmp_path: Path) -> None:
     size = ["--baseline-size", "6"]
     assert train(tmp_path / "x", "--model", "baseline", *size) == 0
-    assert main(["evaluate", str(tmp_path / "x"), "--lengths", "3"]) == 0
+    assert main(["evaluate", str(tmp_path / "x"), "--length", "3"]) == 0
 
 
 def test_evaluate_prints_one_json_object(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = "--lengths 3 5 --memory-locations 40 --sequences 7 --seed 2 --json"
+    options = "--length 3 5 --memory-locations 40 --sequences 7 --seed 2 --json"
     assert main(["evaluate", str(run), *options.split()]) == 0
     results = json.loads(capsys.readouterr().out)["results"]
     model = trained.load(run).model
     for row, length in zip(results, (3, 5), strict=True):
         expected = evaluate(model, Copy(), length, 7, seed=2, memory_locations=40)
-        assert row == expected._asdict()
+        assert row == expected.to_json()
         assert (row["length"], row["memory_locations"]) == (length, 40)
 
 
 def test_evaluate_prints_a_table(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", str(run), "--lengths", "3", "--sequences", "4"]) == 0
+    assert main(["evaluate", str(run), "--length", "3", "--sequences", "4"]) == 0
     header, row = capsys.readouterr().out.splitlines()
     assert header.split() == [
         "length",
@@ -109,7 +109,7 @@ def test_evaluate_prints_a_table(run: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_evaluate_can_add_results_to_the_card(tmp_path: Path) -> None:
     tiny.finished(tmp_path / "x")
-    options = ["--lengths", "9", "20", "--sequences", "5", "--save"]
+    options = ["--length", "9", "20", "--sequences", "5", "--save"]
     assert main(["evaluate", str(tmp_path / "x"), *options]) == 0
     rows = trained.load(tmp_path / "x").card["results"]
     assert [(r["length"], r["sequences"]) for r in rows] == [(9, 5), (20, 5), (22, 100)]
@@ -119,7 +119,7 @@ def test_choose_keeps_the_seed_that_does_best_at_what_is_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny.finished(tmp_path / "x")
-    options = "--lengths 3 4 --memory-locations 9 --sequences 5"
+    options = "--length 3 4 --memory-locations 9 --sequences 5"
     assert main(["choose", str(tmp_path / "x"), *options.split()]) == 0
     *seeds, kept = capsys.readouterr().out.splitlines()
     wrong = {
@@ -130,20 +130,20 @@ def test_choose_keeps_the_seed_that_does_best_at_what_is_asked(
     assert wrong[best["seed"]] == min(wrong.values())
     assert kept.endswith(f"seed {best['seed']} is kept")
     # Two lengths in the run's own trials, of 100 sequences each, and the two asked for.
-    assert best["chosen"].endswith("in 210 sequences of lengths 3 to 22")
+    assert best["chosen"].endswith("in 210 sequences of length 3 to 22")
     trials = files.read_trials(tmp_path / "x" / files.TRIALS)
-    assert [[r.length for r in results] for results in trials.values()] == [
+    assert [[r.size["length"] for r in results] for results in trials.values()] == [
         [20, 22, 3, 4]
     ] * 3
 
 
 def test_choose_goes_no_further_with_a_seed_that_fails(tmp_path: Path) -> None:
     tiny.finished(tmp_path / "x")
-    options = "--lengths 5 6 --sequences 2 --give-up 0.01"
+    options = "--length 5 6 --sequences 2 --give-up 0.01"
     assert main(["choose", str(tmp_path / "x"), *options.split()]) == 0
     trials = files.read_trials(tmp_path / "x" / files.TRIALS)
     # Untrained, all of them fail at 5, and no longer one has more locations per vector.
-    assert [[r.length for r in results] for results in trials.values()] == [
+    assert [[r.size["length"] for r in results] for results in trials.values()] == [
         [20, 22, 5]
     ] * 3
 
@@ -153,13 +153,20 @@ def test_choose_tries_the_seeds_that_are_named_and_replaces_what_was_less(
 ) -> None:
     tiny.finished(tmp_path / "x")
     folder = str(tmp_path / "x")
-    options = ["--lengths", "3", "20", "--sequences", "7", "--seeds", "1"]
+    options = ["--length", "3", "20", "--sequences", "7", "--seeds", "1"]
     assert main(["choose", folder, *options]) == 0
     trials = files.read_trials(tmp_path / "x" / files.TRIALS)
-    assert [(r.length, r.sequences) for r in trials[0]] == [(20, 100), (22, 100)]
-    assert [(r.length, r.sequences) for r in trials[1]] == [(22, 100), (3, 7), (20, 7)]
+    assert [(r.size["length"], r.sequences) for r in trials[0]] == [
+        (20, 100),
+        (22, 100),
+    ]
+    assert [(r.size["length"], r.sequences) for r in trials[1]] == [
+        (22, 100),
+        (3, 7),
+        (20, 7),
+    ]
     assert trained.load(tmp_path / "x").card["seed"] == 1  # tried farthest
-    said = refused(capsys, 1, "choose", folder, "--lengths", 3, "--seeds", 9)
+    said = refused(capsys, 1, "choose", folder, "--length", 3, "--seeds", 9)
     assert "seeds: got 9, needs one of the run's" in said
 
 
@@ -176,8 +183,8 @@ def test_what_takes_long_is_compiled_and_comes_to_the_same(
 
     monkeypatch.setattr(stacked, "Steps", counted)
     commands = (
-        ["evaluate", str(tmp_path / "x"), "--lengths", "5", "9", "--sequences", "4"],
-        ["choose", str(tmp_path / "x"), "--lengths", "5", "9", "--sequences", "4"],
+        ["evaluate", str(tmp_path / "x"), "--length", "5", "9", "--sequences", "4"],
+        ["choose", str(tmp_path / "x"), "--length", "5", "9", "--sequences", "4"],
     )
     for command in commands:
         monkeypatch.setattr(evaluation, "LONG", math.inf)
@@ -197,7 +204,7 @@ def test_what_takes_long_is_compiled_and_comes_to_the_same(
 def test_without_a_c_compiler_it_says_how_to_do_without(tmp_path: Path) -> None:
     """In a process of its own: PyTorch looks for compilers once, and keeps its code."""
     tiny.finished(tmp_path / "x")
-    command = ["choose", str(tmp_path / "x"), "--lengths", "5000", "--sequences", "60"]
+    command = ["choose", str(tmp_path / "x"), "--length", "5000", "--sequences", "60"]
     nothing = {"CXX": "/nowhere", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, "-m", "ntm", *command],
@@ -216,7 +223,7 @@ def test_a_damaged_file_of_trials_is_refused(
 ) -> None:
     tiny.finished(tmp_path / "x")
     (tmp_path / "x" / files.TRIALS).write_text("seed,length\n0,many\n")
-    said = refused(capsys, 1, "choose", tmp_path / "x", "--lengths", 5)
+    said = refused(capsys, 1, "choose", tmp_path / "x", "--length", 5)
     assert "trials.csv: is damaged" in said
 
 
@@ -230,7 +237,7 @@ def test_show_draws_pictures(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["train", "sort", "--out", "x"], "'sort' \\(choose from"),
+        (["train", "dance", "--out", "x"], "'dance' \\(choose from"),
         (["train", "copy"], "required: --out"),
         (["train", "copy", "--out", "x", "--controller", "gru"], "choice: 'gru'"),
         (["train", "copy", "--out", "x", "--model", "gru"], "invalid choice: 'gru'"),
@@ -278,7 +285,7 @@ def test_what_is_not_there_or_not_finished_is_said_in_one_line(
     assert "holds another run" in refused(capsys, 1, "train", "copy", "--out", run)
     assert "resume its run first" in refused(capsys, 1, "evaluate", tmp_path)
     assert "length: got 0" in refused(
-        capsys, 1, "evaluate", run, "--lengths", 0, "--json"
+        capsys, 1, "evaluate", run, "--length", 0, "--json"
     )
     few = ("--memory-locations", 2)
     assert "got 2, needs" in refused(capsys, 1, "evaluate", run, *few, "--json")
@@ -310,11 +317,13 @@ def test_the_same_seed_gives_the_same_result_in_any_portions(
     assert 0 < portions.wrong_bits < 7 * 4 * 8
 
 
-@pytest.mark.parametrize("name", ["length", "sequences"])
+@pytest.mark.parametrize("name", ["size", "sequences"])
 def test_an_impossible_evaluation_is_refused(run: Path, name: str) -> None:
     model = trained.load(run).model
-    with pytest.raises(ValueError, match=f"^{name}: got 0, needs at least 1"):
-        evaluate(model, Copy(), **{"length": 3, "sequences": 3} | {name: 0})
+    with pytest.raises(
+        ValueError, match=r"^(length|sequences): got 0, needs at least 1"
+    ):
+        evaluate(model, Copy(), **{"size": 3, "sequences": 3} | {name: 0})
 
 
 # Shipped models.

@@ -20,8 +20,8 @@ every_machine = pytest.mark.parametrize("name", MACHINES)
 
 
 def promised(name: str) -> dict[tuple[int, int | None], Result]:
-    rows = [Result(**row) for row in pretrained.available()[name]["results"]]
-    return {(row.length, row.memory_locations): row for row in rows}
+    rows = [Result.from_json(row) for row in pretrained.available()[name]["results"]]
+    return {row.where: row for row in rows}
 
 
 def test_these_are_shipped() -> None:
@@ -114,7 +114,7 @@ def test_sequences_never_seen_come_out_without_a_wrong_bit(
 def test_a_compiled_population_finds_the_same_wrong_bits(name: str) -> None:
     """More vectors than locations: many bits are wrong, and all the same ones."""
     model = pretrained.load(name).double()
-    told = {"length": 40, "sequences": 3, "memory_locations": 24}
+    told = {"size": 40, "sequences": 3, "memory_locations": 24}
     alone = evaluate(model, Copy(), **told)
     assert alone.wrong_bits > 40
     assert evaluate(model, Copy(), **told, fast=StackedModels(model)) == alone

@@ -300,7 +300,7 @@ def test_a_wrong_command_is_said_by_one_worker(
     for rank in (0, 1):
         told(monkeypatch, RANK=rank, WORLD_SIZE=2)
         with pytest.raises(SystemExit, match="2"):
-            main(["train", "sort"])
+            main(["train", "dance"])
         assert main(["train", "copy", "--heads", "0", "--out", "x"]) == 1
         assert capsys.readouterr().err.count("\n") == 2 * (rank == 0)
 

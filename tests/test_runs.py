@@ -312,8 +312,8 @@ def changed_setting(**values: Any) -> Any:
         ),
         (changed_setting(num_heads=0), "card.json: num_heads: got 0, needs at least 1"),
         (
-            changed_setting(task="sort"),
-            "card.json: task: got 'sort', needs one of copy",
+            changed_setting(task="dance"),
+            "card.json: task: got 'dance', needs one of copy",
         ),
         (changed(settings=3), "card.json: settings: got int, needs an object"),
         (changed(seed=9), "card.json: seed 9 is not one of the run's"),

@@ -96,7 +96,10 @@ def test_bits_are_fair_coins() -> None:
 
 def test_uneven_sequences_have_any_share_of_ones_and_are_as_many_as_asked_for() -> None:
     fair, some, all_of_them = (
-        Copy(uneven=share).batch(generator(), 2000, 50).targets[51:].mean(dim=(0, 2))
+        Copy(biased_share=share)
+        .batch(generator(), 2000, 50)
+        .targets[51:]
+        .mean(dim=(0, 2))
         for share in (0.0, 0.25, 1.0)
     )
     far = 0.15  # four standard deviations of the share of ones in 400 fair bits are 0.1
@@ -124,7 +127,7 @@ def test_copy_may_be_narrower_and_of_any_lengths() -> None:
         ({"shortest": 0}, "shortest: got 0, needs at least 1"),
         ({"longest": 0}, "longest: got 0, needs at least 1"),
         ({"shortest": 5, "longest": 4}, "longest: got 4, needs at least 5"),
-        ({"uneven": 1.5}, "uneven: got 1.5, needs 0 ≤ uneven ≤ 1"),
+        ({"biased_share": 1.5}, "biased_share: got 1.5, needs 0 ≤ biased_share ≤ 1"),
     ],
 )
 def test_an_impossible_copy_is_refused(settings: dict[str, Any], message: str) -> None:

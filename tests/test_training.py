@@ -145,14 +145,16 @@ def test_a_seed_learns_the_same_alone_and_in_company(model: str) -> None:
     assert_close(together.parameters[1], alone.parameters[0], rtol=1e-4, atol=1e-6)
 
 
-def test_what_is_uneven_is_learned_from_and_not_judged_by() -> None:
-    uneven = training(uneven=1.0, evaluation_sequences=200)
-    assert uneven.training_task == Copy(uneven=1.0)
-    assert uneven.task == Copy()
+def test_what_is_biased_is_learned_from_and_not_judged_by() -> None:
+    options = {"biased_share": 1.0}
+    biased = training(task_options=options, evaluation_sequences=200)
+    assert biased.training_task == Copy(biased_share=1.0)
+    assert biased.task == Copy()
     plain = training(evaluation_sequences=200)
-    assert [r.bits for r in uneven.evaluate()] == [r.bits for r in plain.evaluate()]
+    assert [r.bits for r in biased.evaluate()] == [r.bits for r in plain.evaluate()]
     assert not torch.equal(
-        training(uneven=1.0).next_batch().inputs, training().next_batch().inputs
+        training(task_options=options).next_batch().inputs,
+        training().next_batch().inputs,
     )
 
 
@@ -413,7 +415,12 @@ def test_solved_is_a_median_of_ten_evaluations_below_a_tenth_of_a_bit() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": "sort"}, "task: got 'sort', needs one of copy"),
+        ({"task": "dance"}, "task: got 'dance', needs one of copy"),
+        (
+            {"task_options": {"speed": 1}},
+            "task.speed: is unknown to copy, which has bi",
+        ),
+        ({"task_options": {"longest": 0}}, "longest: got 0, needs at least 1"),
         ({"model": "gru"}, "model: got 'gru', needs one of baseline, ntm"),
         ({"controller": "gru"}, "controller: got"),
         ({"optimizer": "sgd"}, "optimizer: got 'sgd', needs one of adam, rmsprop"),
@@ -451,13 +458,24 @@ def test_settings_survive_json() -> None:
 
 def test_an_older_file_has_the_names_and_the_lacks_of_its_time() -> None:
     new = tiny.settings(num_heads=2, warmup_until=0.1).to_json()
-    lacks = ("ema_decay", "clip_usual", "training_locations", "uneven")
+    lacks = ("ema_decay", "clip_usual", "training_locations", "task_options")
     old = {name: value for name, value in new.items() if name not in lacks}
     old |= {"heads": old.pop("num_heads"), "rise": old.pop("warmup_until")}
     read = Settings.from_json(old)
     assert (read.num_heads, read.warmup_until) == (2, 0.1)
-    then = (read.ema_decay, read.clip_usual, read.training_locations, read.uneven)
-    assert then == (0.0, math.inf, 0, 0.0)
+    then = (read.ema_decay, read.clip_usual, read.training_locations)
+    assert then == (0.0, math.inf, 0)
+    assert read.make_task(learning=True) == Copy()
+    assert (
+        Settings.from_json(old | {"uneven": 0.25}).task_options["biased_share"] == 0.25
+    )
+
+
+def test_an_option_that_a_file_does_not_know_yet_is_what_the_task_says() -> None:
+    new = tiny.settings().to_json()
+    assert new["task_options"]["biased_share"] == 0.5  # usual in a new run
+    old = new | {"task_options": {"longest": 7}}
+    assert Settings.from_json(old).make_task(learning=True) == Copy(longest=7)
 
 
 @pytest.mark.parametrize(
@@ -465,6 +483,7 @@ def test_an_older_file_has_the_names_and_the_lacks_of_its_time() -> None:
     [
         (lambda v: v | {"speed": 1}, "settings: speed is unknown"),
         (lambda v: v | {"seeds": 3}, "seeds: got 3, needs a list"),
+        (lambda v: v | {"task_options": 3}, "task_options: got 3, needs an object"),
         (lambda v: [v], "settings: got list, needs an object"),
         (lambda v: v | {"num_heads": 0}, "num_heads: got 0, needs at least 1"),
     ],

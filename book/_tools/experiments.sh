@@ -22,7 +22,7 @@ run() {
 
 # try NAME LENGTHS LOCATIONS SEQUENCES: all seeds, but those that fail go no further.
 try() {
-  $python -m ntm choose "$runs/$1" --lengths $2 --memory-locations "$3" --sequences "$4" \
+  $python -m ntm choose "$runs/$1" --length $2 --memory-locations "$3" --sequences "$4" \
     --give-up 0.01 --device "$device"
 }
 
@@ -49,7 +49,7 @@ $python book/_tools/write_heads.py "$runs/lstm-first" "$runs/copy-lstm" \
 run few-28 --controller feedforward --seeds 32 --first "$runs/feedforward-first" \
   --training-locations 28 $second
 for controller in lstm feedforward; do
-  run "k-quarter-$controller" --controller "$controller" --seeds 32 --uneven 0.25
+  run "k-quarter-$controller" --controller "$controller" --seeds 32 --task.biased-share 0.25
 done
 
 # How a write head loses a step: the first of the LSTM's seeds that does, on this sequence.
@@ -58,7 +58,7 @@ $python book/_tools/write_lost_step.py "$runs/copy-lstm" 10 5000 8192 >"$runs/lo
 # The LSTM without a memory, for comparison (its seeds were trained one by one, as many as
 # there was time for), and the paper's own recipe.
 run copy-baseline --model baseline --seeds 32 --sequences 200000 --batch-size 32 --evaluate-every 1600 \
-  --ema-decay 0.995 --hold-until 0.5 --decay-until 1 --clip-usual inf --uneven 0
+  --ema-decay 0.995 --hold-until 0.5 --decay-until 1 --clip-usual inf --task.biased-share 0
 run paper --controller lstm --seeds 4 --sequences 24000 --batch-size 1 --optimizer rmsprop \
   --learning-rate 1e-4 --warmup-until 0 --hold-until 0.999 --decay-until 1 --clip-usual inf --clip-norm inf \
-  --clip-component 10 --ema-decay 0 --uneven 0
+  --clip-component 10 --ema-decay 0 --task.biased-share 0

@@ -37,9 +37,7 @@ def main() -> None:
     for folder in map(Path, sys.argv[1:]):
         run = Run.resume(folder, compiled=False)
         for seed, results in files.read_trials(folder / files.TRIALS).items():
-            (tried,) = [
-                r for r in results if (r.length, r.memory_locations) == (LENGTH, ROOM)
-            ]
+            (tried,) = [r for r in results if r.where == (LENGTH, ROOM)]
             wrong = 1 - tried.exact / tried.sequences
             machine = run.machine(seed)
             assert isinstance(machine, NTM)

@@ -10,25 +10,26 @@ from torch import nn
 from ntm.book.figures import learning_curves
 from ntm.machine import NTM
 from ntm.runs import files
+from ntm.tasks import Size, Task
 from ntm.training.settings import Settings
 from ntm.training.trainer import solved_after
 
 
 def draw(
-    folder: Path, model: nn.Module, settings: Settings, out: Path, length: int
+    folder: Path, model: nn.Module, settings: Settings, out: Path, size: Size
 ) -> list[Path]:
     """Draw the curves of all seeds and one sequence; return where the pictures are."""
     out.mkdir(parents=True, exist_ok=True)
     pictures = {
-        "curve.png": curves(folder),
-        "sequence.png": sequence(model, settings, length),
+        "curve.png": curves(folder, settings.make_task()),
+        "sequence.png": sequence(model, settings, size),
     }
     for name, picture in pictures.items():
         picture.savefig(out / name, dpi=150)
     return [out / name for name in pictures]
 
 
-def curves(folder: Path) -> Figure:
+def curves(folder: Path, task: Task) -> Figure:
     """Return the cost of every seed against the sequences seen, and their median."""
     rows = files.read_curve(folder / files.CURVE)
     solved = solved_after(rows).values()
@@ -40,15 +41,19 @@ def curves(folder: Path) -> Figure:
     axes.set_ylabel("bits per sequence")
     axes.set_ylim(bottom=0)
     count = sum(after is not None for after in solved)
-    axes.set_title(f"Cost of copying, {count} of {len(solved)} seeds solved")
+    best = task.optimum_bits(*task.test_size)
+    if best:
+        axes.axhline(best, color="grey", linestyle=":", label="optimum")
+        axes.legend()
+    axes.set_title(f"Cost of {task.doing}, {count} of {len(solved)} seeds solved")
     return figure
 
 
 @torch.no_grad()
-def sequence(model: nn.Module, settings: Settings, length: int) -> Figure:
+def sequence(model: nn.Module, settings: Settings, size: Size) -> Figure:
     """Return one sequence: target, answer, and for a machine where its heads were."""
     task = settings.make_task()
-    batch = task.batch(torch.Generator().manual_seed(0), 1, length)
+    batch = task.batch(torch.Generator().manual_seed(0), 1, *size)
     panels = {"input": batch.inputs[:, 0], "target": batch.targets[:, 0]}
     if isinstance(model, NTM):
         outputs, _, trace = model.trace(batch.inputs)

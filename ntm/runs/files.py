@@ -206,8 +206,10 @@ def read_trials(path: Path) -> dict[int, list[Result]]:
     trials: dict[int, list[Result]] = {}
     try:
         for row in csv.DictReader(path.read_text("utf-8").splitlines()):
+            bits = row.pop("bits", None)
             numbers: dict[str, Any] = {k: int(v) if v else None for k, v in row.items()}
-            trials.setdefault(numbers.pop("seed"), []).append(Result(**numbers))
+            numbers["bits"] = float(bits) if bits else None
+            trials.setdefault(numbers.pop("seed"), []).append(Result.from_json(numbers))
     except (KeyError, TypeError, ValueError) as error:
         raise FolderError(f"{path}: is damaged: {error}") from error
     return trials
@@ -215,9 +217,11 @@ def read_trials(path: Path) -> dict[int, list[Result]]:
 
 def write_trials(path: Path, trials: dict[int, list[Result]]) -> None:
     """Write what every seed was tried on, whole or not at all."""
+    rows = [{"seed": s} | r.to_json() for s, results in trials.items() for r in results]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("seed", *Result._fields))
-    writer.writerows((seed, *r) for seed, results in trials.items() for r in results)
+    columns = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     with atomic_write(path) as temporary:
         temporary.write_bytes(text.getvalue().encode())

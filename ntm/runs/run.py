@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from ntm.runs import files, provenance, room, trained
 from ntm.runs.files import FolderError
 from ntm.runs.processes import ALONE, Worker
-from ntm.training.evaluation import Result, evaluate_all, worth_compiling
+from ntm.tasks.base import require_consistent
+from ntm.training.evaluation import Result, Trial, evaluate_all, worth_compiling
 from ntm.training.settings import Settings
 from ntm.training.trainer import Evaluation, Stopped, solved_after
 
@@ -49,6 +50,7 @@ class Run:
         self.settings = settings
         self.worker = worker
         self._where = (device, compiled, worker)
+        self._trials = default_trials(settings)
         with room.enough(settings, *self._where):
             self.training = worker.training(settings, device, compiled)
         self.curve: list[Evaluation] = []
@@ -81,6 +83,7 @@ class Run:
             ValueError: there are fewer seeds than workers, or more than fit in memory.
         """
         worker.shares(settings.seeds)  # refuses too few, before anything is made
+        default_trials(settings)  # what cannot be judged is not trained
         room.require(settings, device, compiled, worker)
         if worker.is_main:
             _make_folder(folder)
@@ -189,7 +192,7 @@ class Run:
             yield rows
         has_card, *_ = self.worker.all_gather_json((self.folder / files.CARD).exists())
         if not has_card:
-            self.choose(default_trials(self.settings))
+            self.choose(self._trials)
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         """Only the worker that writes holds the lock."""
@@ -213,7 +216,7 @@ class Run:
 
     def choose(
         self,
-        trials: Sequence[tuple[int, int | None]],
+        trials: Sequence[Trial],
         sequences: int = 100,
         give_up: float = 1.0,
         seeds: Collection[int] | None = None,
@@ -222,14 +225,13 @@ class Run:
 
         Best is the seed that was tried on most, and of these the one with the fewest
         wrong bits.  Results are added to those of earlier calls, in ``trials.csv``; one
-        at the same length and with the same locations takes the place of the old one.
+        at the same size and with the same locations takes the place of the old one.
 
         Args:
-            trials: pairs of a length and a number of memory locations, None for the
-                machine's own; easier ones first.
-            sequences: how many at each length.
-            give_up: a seed with a larger share of its bits wrong is not tried at a
-                greater length with no more locations per vector.
+            trials: sizes, and how many memory locations; easier ones first.
+            sequences: how many at each size.
+            give_up: a seed with a larger share of its bits wrong is not tried where it
+                is no easier (see `ntm.training.evaluation.evaluate_all`).
             seeds: those to try; all unless said otherwise.
 
         Returns:
@@ -254,7 +256,7 @@ class Run:
     def _try_all(
         self,
         seeds: Collection[int],
-        trials: Sequence[tuple[int, int | None]],
+        trials: Sequence[Trial],
         sequences: int,
         give_up: float,
     ) -> dict[int, list[Result]]:
@@ -264,7 +266,7 @@ class Run:
         wanted = mine.keys() & set(seeds)
         training = self.training
         compiled = training.stacked.compiled and worth_compiling(
-            self.settings.make_model(0), trials, sequences, len(wanted)
+            self.settings.make_model(0), training.task, trials, sequences, len(wanted)
         )
         for seed in sorted(wanted):
             mine[seed] = evaluate_all(
@@ -302,7 +304,7 @@ class Run:
             "commit": provenance.commit(),
             "solved": {str(s): n for s, n in solved_after(self.curve).items()},
             "stopped": [row._asdict() for row in self.training.stopped],
-            "results": [result._asdict() for result in results[best]],
+            "results": [result.to_json() for result in results[best]],
         }
         if (self.folder / files.CARD).exists():
             # How it was trained does not change with where it is tried.
@@ -338,13 +340,17 @@ def _make_folder(folder: Path) -> None:
         raise FolderError(f"{folder}: {error.strerror}") from error
 
 
-def default_trials(settings: Settings) -> list[tuple[int, int | None]]:
-    """Return where seeds are compared: at the length of training, and far beyond it."""
-    (longest,) = settings.make_task().test_size
-    if settings.model == "baseline":
-        return [(longest, None)]
-    room = settings.memory_locations - 8
-    return [(longest, None), (min(6 * longest, max(longest + 1, room)), None)]
+def default_trials(settings: Settings) -> list[Trial]:
+    """Return where the seeds of a run are compared: where its task says.
+
+    Raises:
+        ValueError: the task does not give there what it says it gives.
+    """
+    task = settings.make_task()
+    has_memory = settings.model != "baseline"
+    sizes = task.trials(settings.memory_locations if has_memory else None)
+    require_consistent(task, sizes)
+    return [Trial(size) for size in sizes]
 
 
 def how_chosen(results: list[Result], seeds: int) -> str:
@@ -353,8 +359,11 @@ def how_chosen(results: list[Result], seeds: int) -> str:
         return "the only seed"
     wrong = sum(r.wrong_bits for r in results)
     sequences = sum(r.sequences for r in results)
-    lengths = sorted({r.length for r in results})
+    sizes = []
+    for name in results[0].size:
+        numbers = {r.size[name] for r in results}
+        sizes.append(f"{name} {min(numbers)} to {max(numbers)}")
     return (
         f"of {seeds} seeds the one tried farthest with the fewest wrong bits: {wrong} "
-        f"in {sequences} sequences of lengths {lengths[0]} to {lengths[-1]}"
+        f"in {sequences} sequences of {' and '.join(sizes)}"
     )

@@ -1,14 +1,46 @@
 """The tasks: where sequences and their answers come from, and what an answer costs.
 
-One module a task.  A task is a small frozen dataclass that follows the protocol `Task`;
-to add one, write its module and name it in `TASKS`.
+One module a task.  A task is a frozen dataclass that extends `Task`; to add one, write
+its module and name it here.  A task of another package is added with `register`.
 """
 
-from collections.abc import Callable
+import dataclasses
+from typing import TypeVar
 
-from ntm.tasks.base import Batch, Task, cost_in_bits, wrong_bits
+from ntm.tasks.base import Batch, Size, Task, cost_in_bits, wrong_bits
 from ntm.tasks.copy import Copy
 
-TASKS: dict[str, Callable[..., Task]] = {"copy": Copy}
+TASKS: dict[str, type[Task]] = {}
 
-__all__ = ["TASKS", "Batch", "Copy", "Task", "cost_in_bits", "wrong_bits"]
+Kind = TypeVar("Kind", bound=type[Task])
+
+
+def register(kind: Kind) -> Kind:
+    """Make a task known by its name, to settings, files and the command line.
+
+    Returns the task, so that it can stand above the class: ``@register``.
+
+    Raises:
+        TypeError: it is no `Task` or no dataclass.
+        ValueError: another task has this name.
+    """
+    if not (issubclass(kind, Task) and dataclasses.is_dataclass(kind)):
+        raise TypeError(f"task: got {kind!r}, needs a dataclass that extends Task")
+    if TASKS.setdefault(kind.name, kind) is not kind:
+        raise ValueError(f"task: {kind.name!r} is the name of {TASKS[kind.name]!r}")
+    return kind
+
+
+for _kind in (Copy,):
+    register(_kind)
+
+__all__ = [
+    "TASKS",
+    "Batch",
+    "Copy",
+    "Size",
+    "Task",
+    "cost_in_bits",
+    "register",
+    "wrong_bits",
+]

@@ -1,7 +1,9 @@
 """What every task has, and how an answer is judged: bits, wrong bits, exactness."""
 
+import abc
 import math
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,30 +24,127 @@ class Batch(NamedTuple):
     mask: Tensor
 
 
-class Task(Protocol):
-    """A source of sequences with their answers.
+Size = tuple[int, ...]
+"""What all sequences of a batch have in common: a number for each of a task's
+``size_names``, in their order."""
 
-    A size is what all sequences of a batch have in common, so that they take the same
-    number of steps: for copy the length alone.
+
+class Task(abc.ABC):
+    """A source of sequences with their answers; its options are dataclass fields.
+
+    All sequences of one size take the same number of steps.  A task is a frozen
+    dataclass whose options are whole numbers, floats or bools, each with a default that
+    is the paper's; it refuses those that cannot be with a line that names the option.
+
+    Attributes:
+        name: what it is called on the command line and in files.
+        doing: the same as an activity, for titles: "Cost of *copying*".
+        size_names: what the numbers of a size are called; first how much a machine has
+            to hold.
+        learning: options that shape the sequences of training alone, and what they are
+            in a run unless told otherwise; machines are judged without them.
+
+    Chapter: *Copying*.
     """
 
+    name: ClassVar[str]
+    doing: ClassVar[str]
+    size_names: ClassVar[tuple[str, ...]]
+    learning: ClassVar[Mapping[str, Any]] = {}
+
     @property
+    @abc.abstractmethod
     def input_size(self) -> int:
         """Channels of the input."""
 
     @property
+    @abc.abstractmethod
     def output_size(self) -> int:
         """Channels of the answer."""
 
     @property
-    def test_size(self) -> tuple[int, ...]:
+    @abc.abstractmethod
+    def test_size(self) -> Size:
         """The size at which a machine in training is judged: the largest it sees."""
 
-    def draw_size(self, generator: torch.Generator) -> tuple[int, ...]:
+    @abc.abstractmethod
+    def draw_size(self, generator: torch.Generator) -> Size:
         """Return a random size, as it occurs in training."""
 
+    @abc.abstractmethod
     def batch(self, generator: torch.Generator, batch_size: int, *size: int) -> Batch:
-        """Return random sequences of this size."""
+        """Return random sequences of this size, which may be beyond those of training.
+
+        Raises:
+            TypeError, ValueError: the argument, what it got and what it needs.
+        """
+
+    @property
+    def table(self) -> list[Size]:
+        """The sizes at which a machine is shown unless told otherwise: the paper's."""
+        return [self.test_size]
+
+    def trials(self, memory_locations: int | None) -> list[Size]:
+        """Return the sizes by which the best of several seeds is chosen, easier first.
+
+        Args:
+            memory_locations: what the machine has; None for one without a memory.
+        """
+        return [self.test_size]
+
+    def optimum_bits(self, *size: int) -> float | None:
+        """Return the least expected cost in bits per sequence; None if not known."""
+        return None
+
+
+def named(task: Task, size: Size) -> dict[str, int]:
+    """Return a size as names and numbers.
+
+    Raises:
+        ValueError: it has not as many numbers as the task has names.
+    """
+    if len(size) != len(task.size_names):
+        names = ", ".join(task.size_names)
+        raise ValueError(f"size: got {size}, needs {names}")
+    return dict(zip(task.size_names, size, strict=True))
+
+
+def require_consistent(task: Task, sizes: Iterable[Size]) -> None:
+    """Raise ``ValueError`` unless a task gives at these sizes what it says it gives.
+
+    A run calls it before it trains, so that nothing fails after.
+    """
+    for size in sizes:
+        batch = _one(task, size)
+        length = len(batch.inputs)
+        needed = {
+            "inputs": (length, 1, task.input_size),
+            "targets": (length, 1, task.output_size),
+            "mask": (length, 1),
+        }
+        for name, shape in needed.items():
+            got = tuple(getattr(batch, name).shape)
+            if got != shape:
+                raise ValueError(
+                    f"task {task.name}: {name} of {named(task, size)}: got shape "
+                    f"{got}, needs {shape}"
+                )
+        if not batch.mask.any():
+            raise ValueError(f"task {task.name}: {named(task, size)}: asks for nothing")
+
+
+def steps(task: Task, size: Size) -> int:
+    """Return how many steps a sequence of this size takes."""
+    return len(_one(task, size).inputs)
+
+
+def bits_asked(task: Task, size: Size) -> int:
+    """Return how many bits a sequence of this size asks for."""
+    return int(_one(task, size).mask.sum()) * task.output_size
+
+
+def _one(task: Task, size: Size) -> Batch:
+    return task.batch(torch.Generator(), 1, *named(task, size).values())
 
 
 def cost_in_bits(logits: Tensor, batch: Batch) -> Tensor:

@@ -1,15 +1,16 @@
 """Copy: see a random sequence, then say it again from memory (the paper's 4.1)."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 
 from ntm._checks import require_whole
-from ntm.tasks.base import Batch
+from ntm.tasks.base import Batch, Size, Task
 
 
 @dataclass(frozen=True)
-class Copy:
+class Copy(Task):
     """Random vectors of bits, a delimiter, then the same vectors again as the answer.
 
     The delimiter has a channel of its own, the last.  While the answer is expected the
@@ -19,9 +20,9 @@ class Copy:
         bits: channels of a vector.
         shortest, longest: lengths in training are uniform from shortest to longest,
             both of them included.
-        uneven: the share of sequences in which a one is not as likely as a zero: how
-            likely is drawn for each of these, evenly from 0 to 1.  Silent vectors, and
-            equal ones, are rare in even sequences.
+        biased_share: the share of sequences in which a one is not as likely as a zero:
+            how likely is drawn for each of these, evenly from 0 to 1.  Silent vectors,
+            and equal ones, are rare in fair sequences.
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
@@ -29,16 +30,23 @@ class Copy:
     Chapter: *Copying*.
     """
 
+    name = "copy"
+    doing = "copying"
+    size_names = ("length",)
+    learning = MappingProxyType({"biased_share": 0.5})
+
     bits: int = 8
     shortest: int = 1
     longest: int = 20
-    uneven: float = 0.0
+    biased_share: float = 0.0
 
     def __post_init__(self) -> None:
         require_whole(1, bits=self.bits, shortest=self.shortest)
         require_whole(self.shortest, longest=self.longest)
-        if not 0 <= self.uneven <= 1:
-            raise ValueError(f"uneven: got {self.uneven}, needs 0 ≤ uneven ≤ 1")
+        if not 0 <= self.biased_share <= 1:
+            raise ValueError(
+                f"biased_share: got {self.biased_share}, needs 0 ≤ biased_share ≤ 1"
+            )
 
     @property
     def input_size(self) -> int:
@@ -51,11 +59,30 @@ class Copy:
         return self.bits
 
     @property
-    def test_size(self) -> tuple[int]:
+    def test_size(self) -> Size:
         """The longest length of training."""
         return (self.longest,)
 
-    def draw_size(self, generator: torch.Generator) -> tuple[int]:
+    @property
+    def table(self) -> list[Size]:
+        """The lengths of the paper's figures 4 and 5."""
+        return [(10,), (20,), (30,), (50,), (120,)]
+
+    def trials(self, memory_locations: int | None) -> list[Size]:
+        """Return the longest length of training, and one that nearly fills the memory.
+
+        The second is at most six times the first; without a memory there is none.
+        """
+        if memory_locations is None:
+            return [self.test_size]
+        fits = max(self.longest + 1, memory_locations - 8)
+        return [self.test_size, (min(6 * self.longest, fits),)]
+
+    def optimum_bits(self, *size: int) -> float:
+        """Return 0: every bit was seen before it is asked for."""
+        return 0.0
+
+    def draw_size(self, generator: torch.Generator) -> Size:
         """Return a random length."""
         return (
             int(
@@ -78,10 +105,10 @@ class Copy:
         require_whole(1, batch_size=batch_size, length=length)
         shape = (length, batch_size, self.bits)
         vectors = torch.randint(0, 2, shape, generator=generator).float()
-        if self.uneven:
-            is_uneven, likely = torch.rand(2, batch_size, 1, generator=generator)
+        if self.biased_share:
+            bias, likely = torch.rand(2, batch_size, 1, generator=generator)
             ones = (torch.rand(shape, generator=generator) < likely).float()
-            vectors = torch.where(is_uneven < self.uneven, ones, vectors)
+            vectors = torch.where(bias < self.biased_share, ones, vectors)
         inputs = torch.zeros(2 * length + 1, batch_size, self.input_size)
         inputs[:length, :, : self.bits] = vectors
         inputs[length, :, self.bits] = 1

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ntm._checks import require_whole
 from ntm.baseline import Baseline
-from ntm.tasks import Task, wrong_bits
+from ntm.tasks import Size, Task, cost_in_bits, wrong_bits
+from ntm.tasks.base import bits_asked, named, steps
 from ntm.training.stacked import StackedModels
 
 SIDE_BY_SIDE = 100
@@ -19,38 +20,68 @@ LONG = 2**24
 half of that for the compiler."""
 
 
-class Result(NamedTuple):
-    """What came out at one length.
+class Trial(NamedTuple):
+    """A size of sequences, and a number of memory locations; None for a model's own."""
 
+    size: Size
+    memory_locations: int | None = None
+
+
+class Result(NamedTuple):
+    """What came out at one size.
+
+    size: its numbers by name · memory_locations: None for a model without a memory ·
     wrong_bits: in all sequences together · exact: sequences without a wrong bit ·
-    memory_locations: None for a model without a memory.
+    bits: mean cost of a sequence, None where it was not counted yet.
     """
 
-    length: int
+    size: dict[str, int]
     memory_locations: int | None
     sequences: int
     wrong_bits: int
     exact: int
+    bits: float | None = None
+
+    @property
+    def where(self) -> tuple[int | None, ...]:
+        """The numbers of the size and the locations: where it was tried."""
+        return (*self.size.values(), self.memory_locations)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return one flat row, as files and JSON have it; `from_json` turns it back."""
+        values = self._asdict()
+        size: dict[str, int] = values.pop("size")
+        return size | {k: v for k, v in values.items() if k != "bits" or v is not None}
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> "Result":
+        """Return the result of a row: what is no field is a number of the size.
+
+        Raises:
+            TypeError: a field is missing.
+        """
+        own = {name: value for name, value in row.items() if name in cls._fields}
+        return cls(size={k: v for k, v in row.items() if k not in own}, **own)
 
 
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
     task: Task,
-    length: int,
+    size: int | Size,
     sequences: int = 100,
     seed: int = 0,
     memory_locations: int | None = None,
     fast: StackedModels | None = None,
 ) -> Result:
-    """Return how a model does on random sequences of one length.
+    """Return how a model does on random sequences of one size.
 
     Args:
         model: an `NTM` or a `Baseline`.
         task: where the sequences come from.
-        length: any, not only those of training.
+        size: any, not only those of training; a number alone is a size of one number.
         sequences: how many.
-        seed: of the sequences: the same seed and length, the same sequences.
+        seed: of the sequences: the same seed and size, the same sequences.
         memory_locations: N; the model's own unless said otherwise.
         fast: a compiled population of the same structure, whose steps run the model:
             the same logits up to rounding.  None: the model runs by itself.
@@ -60,8 +91,9 @@ def evaluate(
 
     Chapter: *Longer than ever seen*.
     """
-    require_whole(1, length=length, sequences=sequences)
+    require_whole(1, sequences=sequences)
     require_whole(0, seed=seed)
+    numbers = named(task, size if isinstance(size, tuple) else (size,))
     settings: dict[str, Any] = {}
     if fast and fast.shapes != {n: p.shape for n, p in model.named_parameters()}:
         raise ValueError("fast: got a population of another structure than the model's")
@@ -76,18 +108,21 @@ def evaluate(
     parameter = next(model.parameters())
     stream = torch.Generator().manual_seed(seed)
     wrong: list[int] = []
+    bits = 0.0
     while len(wrong) < sequences:
         count = min(SIDE_BY_SIDE, sequences - len(wrong))
-        batch = task.batch(stream, count, length)
+        batch = task.batch(stream, count, *numbers.values())
         inputs = batch.inputs.to(parameter.device, parameter.dtype)
-        logits = _outputs(model, fast, inputs, settings)
-        wrong += wrong_bits(logits.float().cpu(), batch).tolist()
+        logits = _outputs(model, fast, inputs, settings).float().cpu()
+        wrong += wrong_bits(logits, batch).tolist()
+        bits += float(cost_in_bits(logits, batch).double().sum())
     return Result(
-        length=length,
+        size=numbers,
         memory_locations=settings.get("memory_locations"),
         sequences=sequences,
         wrong_bits=sum(wrong),
         exact=wrong.count(0),
+        bits=bits / sequences,
     )
 
 
@@ -115,7 +150,8 @@ def _outputs(
 
 def worth_compiling(
     model: nn.Module,
-    trials: Sequence[tuple[int, int | None]],
+    task: Task,
+    trials: Sequence[Trial],
     sequences: int,
     models: int = 1,
 ) -> bool:
@@ -123,44 +159,45 @@ def worth_compiling(
 
     Args:
         model: an `NTM`, or a `Baseline`, for which it never pays.
-        trials: pairs of a length and a number of memory locations, None for the
-            model's own.
-        sequences: how many at each length.
+        task: where the sequences come from.
+        trials: sizes, and how many memory locations.
+        sequences: how many at each size.
         models: how many of this kind are tried.
     """
     if isinstance(model, Baseline):
         return False
     own: Any = model.memory_locations
-    work = sum(2 * length * (locations or own) for length, locations in trials)
+    work = sum(steps(task, size) * (locations or own) for size, locations in trials)
     return bool(work * sequences * models >= LONG)
 
 
 def error_rate(result: Result, task: Task) -> float:
     """Return the share of wrong bits."""
-    return result.wrong_bits / (result.sequences * result.length * task.output_size)
+    asked = bits_asked(task, tuple(result.size.values()))
+    return result.wrong_bits / (result.sequences * asked)
 
 
 def evaluate_all(
     model: nn.Module,
     task: Task,
-    trials: Sequence[tuple[int, int | None]],
+    trials: Sequence[Trial],
     sequences: int = 100,
     give_up: float = 1.0,
     before: Sequence[Result] = (),
     fast: StackedModels | None = None,
 ) -> list[Result]:
-    """Return results at each length and memory in turn, those of before among them.
+    """Return results at each size and memory in turn, those of before among them.
 
     Args:
         model: an `NTM` or a `Baseline`.
         task: where the sequences come from.
-        trials: pairs of a length and a number of memory locations, None for the
-            model's own; easier ones first.
-        sequences: how many at each length.
-        give_up: after a larger share of wrong bits the model is not tried at a greater
-            length with no more locations per vector.
-        before: earlier results; a new one at the same length and with the same
-            locations takes the place of the old one.
+        trials: sizes, and how many memory locations; easier ones first.
+        sequences: how many at each size.
+        give_up: after a larger share of wrong bits the model is not tried at a size
+            that is as large in every number, with no more locations for each of what
+            the first number counts.
+        before: earlier results; a new one at the same size and with the same locations
+            takes the place of the old one.
         fast: as `evaluate` has it.
 
     Raises:
@@ -168,24 +205,21 @@ def evaluate_all(
     """
     results = list(before)
     failed = [r for r in results if error_rate(r, task) > give_up]
-    for length, locations in trials:
+    for size, locations in trials:
         room: int = locations or getattr(model, "memory_locations", None) or 0
-        if any(
-            r.length <= length and room * r.length <= (r.memory_locations or 0) * length
-            for r in failed
-        ):
+        if any(_is_no_easier(size, room, r) for r in failed):
             continue
         result = evaluate(
-            model,
-            task,
-            length,
-            sequences=sequences,
-            memory_locations=locations,
-            fast=fast,
+            model, task, size, sequences, memory_locations=locations, fast=fast
         )
-        where = (result.length, result.memory_locations)
-        results = [r for r in results if (r.length, r.memory_locations) != where]
+        results = [r for r in results if r.where != result.where]
         results.append(result)
         if error_rate(result, task) > give_up:
             failed.append(result)
     return results
+
+
+def _is_no_easier(size: Size, locations: int, than: Result) -> bool:
+    other = tuple(than.size.values())
+    is_larger = all(mine >= its for mine, its in zip(size, other, strict=True))
+    return is_larger and locations * other[0] <= (than.memory_locations or 0) * size[0]

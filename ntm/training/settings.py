@@ -10,7 +10,7 @@ from torch import nn
 from ntm._checks import require_whole
 from ntm.baseline import Baseline
 from ntm.machine import NTM
-from ntm.tasks import TASKS, Task
+from ntm.tasks import TASKS, Task, options
 from ntm.training.optimizers import OPTIMIZERS
 
 MODELS = ("ntm", "baseline")
@@ -28,7 +28,6 @@ _BEFORE = {
     "ema_decay": 0.0,
     "clip_usual": None,
     "training_locations": 0,
-    "uneven": 0.0,
 }
 """What was done before there was such a setting, which older files do not name."""
 
@@ -41,6 +40,7 @@ class Settings:
 
     Args:
         task: a name in `ntm.tasks.TASKS`.
+        task_options: options of the task by name; those left out become what is usual.
         model: ``"ntm"``, or ``"baseline"`` for the stacked LSTM.
         controller, controller_size, memory_locations, memory_width, num_heads,
             shift_range: as `ntm.machine.NTM` takes them.
@@ -62,8 +62,6 @@ class Settings:
             update to the next; it is this average that is judged and kept.
         training_locations: memory locations while learning; 0 for all that the machine
             has.  With few, writing over what is not yet read has a price.
-        uneven: share of training sequences in which a one is not as likely as a zero
-            (see `ntm.tasks.Copy`); evaluations are without.
         evaluate_every: sequences between two evaluations.
         evaluation_sequences: sequences of an evaluation.
 
@@ -74,6 +72,7 @@ class Settings:
     """
 
     task: str = "copy"
+    task_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     model: str = "ntm"
     controller: str = "lstm"
     controller_size: int = 100
@@ -96,12 +95,13 @@ class Settings:
     clip_component: float = math.inf
     ema_decay: float = 0.999
     training_locations: int = 0
-    uneven: float = 0.5
     evaluate_every: int = 400
     evaluation_sequences: int = 100
 
     def __post_init__(self) -> None:
         _require_one_of("task", self.task, TASKS)
+        complete = options.in_training(TASKS[self.task], self.task_options)
+        object.__setattr__(self, "task_options", complete)
         _require_one_of("model", self.model, MODELS)
         _require_one_of("optimizer", self.optimizer, OPTIMIZERS)
         for name in (
@@ -147,8 +147,11 @@ class Settings:
 
     def make_task(self, learning: bool = False) -> Task:
         """Return the task, as it is judged or as it is learned."""
-        options = {"uneven": self.uneven} if learning and self.uneven else {}
-        return TASKS[self.task](**options)
+        kind = TASKS[self.task]
+        if learning:
+            return kind(**self.task_options)
+        given = self.task_options.items()
+        return kind(**{name: v for name, v in given if name not in kind.learning})
 
     def make_model(self, seed: int) -> nn.Module:
         """Return a machine as this seed begins with."""
@@ -176,6 +179,8 @@ class Settings:
         if not isinstance(values, dict):
             raise ValueError(f"settings: got {type(values).__name__}, needs an object")
         values = {_RENAMED.get(name, name): value for name, value in values.items()}
+        values = values | {"task_options": _task_options(values)}
+        values.pop("uneven", None)
         known = cls().to_json() | _BEFORE
         for name in sorted(values.keys() - known.keys()):
             raise ValueError(f"settings: {name} is unknown")
@@ -207,6 +212,18 @@ class Settings:
             num_heads=self.num_heads,
             shift_range=self.shift_range,
         )
+
+
+def _task_options(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of the task that a file means, which may be an older one.
+
+    There was copy alone, with one option of its own, called ``uneven``.
+    """
+    given = values.get("task_options", {"biased_share": values.get("uneven", 0.0)})
+    if not isinstance(given, dict):
+        raise ValueError(f"task_options: got {given!r}, needs an object")
+    kind = TASKS.get(values.get("task", "copy"))
+    return given if kind is None else options.plain(kind) | given
 
 
 def _require_one_of(name: str, value: object, choices: Any) -> None:
