@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import dataclasses
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,8 +23,7 @@ from ntm.controllers import CONTROLLERS
 from ntm.fast.compiler import CompilerError
 from ntm.runs import files, processes, trained
 from ntm.runs.files import FolderError
-from ntm.runs.processes import WorkerError
-from ntm.runs.run import Run, default_trials
+from ntm.runs.run import Run, TooManySeedsError, default_trials, remove_unlearned
 from ntm.tasks import TASKS
 from ntm.tasks.options import from_text, in_training
 from ntm.tasks.options import sizes as sizes_from
@@ -45,9 +45,8 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(
-            2, f"{self.prog}: {message}\n" if processes.claim_error_report() else None
-        )
+        # A wrong command is the same for all processes.
+        self.exit(2, f"{self.prog}: {message}\n" if _is_first() else None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,17 +55,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     act: Callable[[argparse.Namespace], int] = options.act
     try:
         return act(options)
-    except (FolderError, WorkerError, CompilerError, ValueError, TypeError) as error:
-        _say(str(error))
+    except (FolderError, CompilerError, TooManySeedsError) as error:
+        _say(error)
+        return 1
+    except (ValueError, TypeError) as error:
+        if _is_first():  # wrong settings are the same for all processes, too
+            _say(error)
         return 1
     except KeyboardInterrupt:
-        _say("stopped; `resume` goes on from the last checkpoint")
+        for number in (signal.SIGINT, signal.SIGTERM):  # torchrun sends both
+            signal.signal(number, signal.SIG_IGN)
+        if _is_first():
+            _say("stopped; `resume` goes on from the last checkpoint")
         return 130
 
 
-def _say(message: str) -> None:
-    if processes.claim_error_report():
-        print(f"ntm: {message}", file=sys.stderr, flush=True)
+def _is_first() -> bool:
+    return processes.position()[0] == 0
+
+
+def _say(message: object) -> None:
+    print(f"ntm: {message}", file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -217,7 +226,7 @@ def _prepare(options: argparse.Namespace) -> torch.device:
             raise ValueError(f"threads: got {options.threads}, needs at least 1")
         torch.set_num_threads(options.threads)
     try:
-        device = processes.from_env().place(torch.device(options.device))
+        device = processes.place(torch.device(options.device))
         torch.zeros((), device=device)
     except (RuntimeError, AssertionError):
         print(f"ntm: device: there is no {options.device} here", file=sys.stderr)
@@ -230,36 +239,49 @@ def _train(options: argparse.Namespace) -> int:
     given = {k: v for k, v in vars(options).items() if k in names and v is not None}
     given["task_options"] = from_text(TASKS[options.task], _given(options, "task"))
     settings = Settings(**given | {"seeds": tuple(range(options.seeds))})
-    device, out, compiled = _prepare(options), options.out, options.compiled
-    with processes.process_group() as worker:
-        # Begun anew by torchrun after the loss of a worker, the run is there already.
-        if worker.restarts and Run.is_in(out, settings):
-            return _follow(Run.resume(out, device, compiled, worker))
-        return _follow(
-            Run.start(out, settings, device, compiled, options.first, worker)
-        )
+    device, out, (rank, _) = _prepare(options), options.out, processes.position()
+    # The first process makes the folder, unless torchrun has begun anew and it is
+    # there; the others wait for it, and torchrun stops them if the first fails.
+    while not (processes.by_torchrun() and Run.is_in(out, settings)):
+        if rank == 0:
+            Run.start(out, settings, device, options.compiled, options.first)
+            break
+        time.sleep(0.1)
+    try:
+        return _follow(out, device, options.compiled)
+    except TooManySeedsError:
+        remove_unlearned(out)
+        raise
 
 
 def _resume(options: argparse.Namespace) -> int:
-    device = _prepare(options)
-    with processes.process_group() as worker:
-        return _follow(Run.resume(options.folder, device, options.compiled, worker))
+    return _follow(options.folder, _prepare(options), options.compiled)
 
 
-def _follow(run: Run) -> int:
-    """Train to the end and say how it goes: a bar on a terminal, else a line a row."""
+def _follow(folder: Path, device: torch.device, compiled: bool) -> int:
+    """Train this process's share of a run; whoever is last says which seed is kept."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for share in processes.shares(folder, *processes.position()):
+        run = Run.resume(share, device, compiled)
+        _train_to_the_end(run)
+        if share == folder:
+            print(f"{folder}: seed {trained.load(folder).card['seed']} is kept")
+            return int(len(run.training.stopped) == len(run.settings.seeds))
+    return 0
+
+
+def _train_to_the_end(run: Run) -> None:
+    """Train and say how it goes: a bar on a terminal, else a line a row."""
     from tqdm import tqdm
 
     training, settings = run.training, run.settings
-    if not run.worker.is_main:
-        for _ in run:
-            pass
-        return 0
+    alone = processes.position()[1] == 1
+    who = "" if alone else f"seeds {settings.seeds[0]} to {settings.seeds[-1]}: "
     bar = tqdm(
         total=settings.sequences,
         initial=training.sequences,
         unit=" sequences",
-        disable=not sys.stderr.isatty(),
+        disable=not (alone and sys.stderr.isatty()),
     )
     said, began = len(training.stopped), time.monotonic()
     first = training.sequences
@@ -274,15 +296,13 @@ def _follow(run: Run) -> int:
                 speed = (training.sequences - first) / (time.monotonic() - began)
                 left = (settings.sequences - training.sequences) / speed
                 print(
-                    f"{training.sequences} sequences: {state}, {left:.0f} s left",
+                    f"{who}{training.sequences} sequences: {state}, {left:.0f} s left",
                     file=sys.stderr,
                     flush=True,
                 )
             for stopped in training.stopped[said:]:
                 bar.write(f"ntm: {stopped}", file=sys.stderr)
             said = len(training.stopped)
-    print(f"{run.folder}: seed {trained.load(run.folder).card['seed']} is kept")
-    return 1 if len(training.stopped) == len(settings.seeds) else 0
 
 
 def _open(name: str) -> tuple[Path, trained.Trained]:

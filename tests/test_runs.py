@@ -18,7 +18,13 @@ from torch import Tensor
 
 from ntm.runs import files, trained
 from ntm.runs.files import CARD, CURVE, WEIGHTS, FolderError
-from ntm.runs.run import CHECKPOINT, SETTINGS, Run
+from ntm.runs.run import (
+    CHECKPOINT,
+    SETTINGS,
+    Run,
+    TooManySeedsError,
+    remove_unlearned,
+)
 from ntm.training.evaluation import evaluate
 from ntm.training.trainer import Trainer
 
@@ -372,3 +378,41 @@ def test_a_missing_file_is_named(copied: Path, name: str) -> None:
     (copied / name).unlink()
     with pytest.raises(FolderError, match=f"{name}: No such file or directory"):
         trained.load(copied)
+
+
+# Memory that runs out.
+
+SHORTAGES = {
+    "cuda": lambda: torch.OutOfMemoryError("CUDA out of memory."),
+    "cpu": lambda: torch.empty(2**58),
+    "other": lambda: torch.zeros(2).view(3),
+}
+
+
+@pytest.mark.parametrize("what", SHORTAGES)
+def test_when_memory_runs_out_fewer_seeds_are_proposed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    run = Run.start(tmp_path / "x", tiny.settings(), compiled=False)
+
+    def update() -> None:
+        raise SHORTAGES[what]()
+
+    monkeypatch.setattr(run.training, "update", update)
+    proposed = r"^seeds: got 3, does not fit in memory; try fewer \(--seeds 0:1\)$"
+    with pytest.raises(
+        RuntimeError if what == "other" else TooManySeedsError,
+        match="shape" if what == "other" else proposed,
+    ):
+        next(iter(run))
+
+
+def test_a_run_goes_when_it_has_learned_nothing_and_stays_when_it_has(
+    copied: Path, tmp_path: Path
+) -> None:
+    before = set(copied.iterdir())
+    remove_unlearned(copied)
+    assert set(copied.iterdir()) == before
+    Run.start(tmp_path / "x", tiny.settings(), compiled=False)
+    remove_unlearned(tmp_path / "x")
+    assert not (tmp_path / "x").exists()

@@ -32,15 +32,19 @@ class FolderError(Exception):
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, wait: float = 0) -> Iterator[None]:
     """Keep other processes from writing to a folder; a killed one keeps nobody out.
+
+    Args:
+        folder: the folder.
+        wait: seconds to wait for a process that is at it.
 
     Raises:
         FolderError: another process is at it, or the folder cannot be written.
     """
     try:
-        lock = FileLock(folder / LOCK, timeout=0, is_singleton=True)
-        lock.acquire()
+        lock = FileLock(folder / LOCK, is_singleton=True)
+        lock.acquire(timeout=wait)
     except Timeout as error:
         raise FolderError(f"{folder}: another process is writing to it") from error
     except OSError as error:

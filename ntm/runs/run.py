@@ -6,22 +6,28 @@ trained machine of one seed, as `ntm.runs.files` has it.
 """
 
 import contextlib
+import shutil
 import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ntm.runs import files, provenance, room, trained
+from ntm.runs import files, provenance, trained
 from ntm.runs.files import FolderError
-from ntm.runs.processes import ALONE, Worker
 from ntm.tasks.base import require_consistent
 from ntm.training.evaluation import Result, Trial, evaluate_all, worth_compiling
 from ntm.training.settings import Settings
-from ntm.training.trainer import Evaluation, Stopped, solved_after
+from ntm.training.trainer import Evaluation, Stopped, Trainer, solved_after
 
 SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
+PARTS = "parts"
+"""The folder of the runs of fewer seeds into which `ntm.runs.processes` divides one."""
+
+
+class TooManySeedsError(ValueError):
+    """More seeds than fit in memory."""
 
 
 class Run:
@@ -32,8 +38,9 @@ class Run:
         settings: all choices there are.
         device: where the arithmetic is done.
         compiled: whether steps run through the compiler.
-        worker: which of several processes this is; all of them do the same with the
-            run, each trains its share of the seeds, and the first writes.
+
+    Raises:
+        TooManySeedsError: the seeds do not fit in memory.
 
     Chapter: *Training*.
     """
@@ -44,15 +51,12 @@ class Run:
         settings: Settings,
         device: torch.device | str = "cpu",
         compiled: bool = True,
-        worker: Worker = ALONE,
     ):
         self.folder = folder
         self.settings = settings
-        self.worker = worker
-        self._where = (device, compiled, worker)
         self._trials = default_trials(settings)
-        with room.enough(settings, *self._where):
-            self.training = worker.training(settings, device, compiled)
+        with _fitting(settings):
+            self.training = Trainer(settings, device, compiled)
         self.curve: list[Evaluation] = []
         self.seconds = 0.0
 
@@ -64,7 +68,6 @@ class Run:
         device: torch.device | str = "cpu",
         compiled: bool = True,
         first: Path | None = None,
-        worker: Worker = ALONE,
     ) -> "Run":
         """Return a new run in a folder that is empty or not there yet.
 
@@ -75,23 +78,17 @@ class Run:
             compiled: whether steps run through the compiler.
             first: a finished run of the same seeds; the new one begins with the
                 machines and the streams of sequences with which that one ended.
-            worker: which of several processes this is.
 
         Raises:
             FolderError: the folder holds something or cannot be written, or the first
                 run is not finished or does not fit.
-            ValueError: there are fewer seeds than workers, or more than fit in memory.
         """
-        worker.shares(settings.seeds)  # refuses too few, before anything is made
         default_trials(settings)  # what cannot be judged is not trained
-        room.require(settings, device, compiled, worker)
-        if worker.is_main:
-            _make_folder(folder)
-        run = cls(folder, settings, device, compiled, worker)
+        _make_folder(folder)
+        run = cls(folder, settings, device, compiled)
         if first is not None:
             run._warm_start(first)
-        if worker.is_main:
-            files.write_json(folder / SETTINGS, settings.to_json())
+        files.write_json(folder / SETTINGS, settings.to_json())
         return run
 
     @classmethod
@@ -100,25 +97,26 @@ class Run:
         folder: Path,
         device: torch.device | str = "cpu",
         compiled: bool = True,
-        worker: Worker = ALONE,
     ) -> "Run":
         """Return the run in a folder, as its last checkpoint left it.
 
-        Device and workers need not be those with which it began.
+        The device need not be the one with which it began.
 
         Raises:
-            FolderError: what is missing, damaged or does not fit.
+            FolderError: what is missing, damaged or does not fit; or the run is divided
+                among processes, which `ntm.runs.processes.shares` puts together.
         """
-        try:
-            settings = Settings.from_json(files.read_json(folder / SETTINGS))
-        except (TypeError, ValueError) as error:
-            raise FolderError(f"{folder / SETTINGS}: {error}") from error
-        run = cls(folder, settings, device, compiled, worker)
+        settings = read_settings(folder)
+        if (folder / PARTS).exists():
+            raise FolderError(
+                f"{folder}: is divided among processes; `ntm resume` puts it together"
+            )
+        run = cls(folder, settings, device, compiled)
         path = folder / CHECKPOINT
         if path.exists():
             try:
                 tensors = files.read_tensors(path)
-                run.training.load_state_dict(worker.scatter(tensors, settings.seeds))
+                run.training.load_state_dict(tensors)
                 note = files.read_metadata(path)
                 run.seconds = float(note["seconds"])
                 run.training.stopped = [Stopped(*row) for row in note["stopped"]]
@@ -150,14 +148,11 @@ class Run:
             begin = {name: torch.zeros_like(ended[name]) for name in ended}
             begin |= {name: ended[name] for name in names}
             begin |= dict.fromkeys(("parameters", "ema"), ended["ema"])
-            self.training.load_state_dict(
-                self.worker.scatter(begin, self.settings.seeds)
-            )
+            self.training.load_state_dict(begin)
         except (KeyError, ValueError) as error:
             raise FolderError(f"{first}: does not fit this run: {error}") from error
-        if self.worker.is_main:
-            files.write_json(self.folder / files.PREVIOUS_STAGE, card)
-            files.write_curve(self.folder / files.PREVIOUS_STAGE_CURVE, curve)
+        files.write_json(self.folder / files.PREVIOUS_STAGE, card)
+        files.write_curve(self.folder / files.PREVIOUS_STAGE_CURVE, curve)
         self.save_checkpoint()
 
     def __iter__(self) -> Iterator[list[Evaluation]]:
@@ -166,53 +161,28 @@ class Run:
         Raises:
             FolderError: something could not be written; the last checkpoint is good.
                 Or another process trains this run.
-            RoomError: there is not memory enough; if it ran out before there was a
-                checkpoint, the folder is gone.
+            TooManySeedsError: the seeds do not fit in memory.
         """
-        if not self.training.finished:
-            room.require(self.settings, *self._where)
-        try:
-            with room.enough(self.settings, *self._where), self._locked():
-                yield from self._train()
-        except room.RoomError:
-            if not (self.folder / CHECKPOINT).exists():
-                self._remove()
-            raise
+        with _fitting(self.settings), files.locked(self.folder):
+            yield from self._train()
 
     def _train(self) -> Iterator[list[Evaluation]]:
-        if self.worker.is_main:
-            files.write_curve(self.folder / files.CURVE, self.curve)
+        files.write_curve(self.folder / files.CURVE, self.curve)
         before = self.seconds - time.monotonic()
         for rows in self.training:
             self.curve += rows
             self.seconds = before + time.monotonic()
-            if self.worker.is_main:
-                files.append_curve(self.folder / files.CURVE, rows)
+            files.append_curve(self.folder / files.CURVE, rows)
             self.save_checkpoint()
             yield rows
-        has_card, *_ = self.worker.all_gather_json((self.folder / files.CARD).exists())
-        if not has_card:
-            self.choose(self._trials)
-
-    def _locked(self) -> contextlib.AbstractContextManager[None]:
-        """Only the worker that writes holds the lock."""
-        if self.worker.is_main:
-            return files.locked(self.folder)
-        return contextlib.nullcontext()
-
-    def _remove(self) -> None:
-        """Leave the place to a run with fewer seeds."""
-        for name in (SETTINGS, files.CURVE, files.LOCK):
-            (self.folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+        if not (self.folder / files.CARD).exists():
+            tried = (self.folder / files.TRIALS).exists()
+            self.choose([] if tried else self._trials)
 
     def save_checkpoint(self) -> None:
         """Write all that is needed to go on, in the place of the last checkpoint."""
-        tensors = self.worker.gather(self.training, self.settings.seeds)
         note = {"seconds": self.seconds, "stopped": self.training.stopped}
-        if self.worker.is_main:
-            files.write_tensors(self.folder / CHECKPOINT, tensors, note)
+        files.write_tensors(self.folder / CHECKPOINT, self.training.state_dict(), note)
 
     def choose(
         self,
@@ -245,12 +215,10 @@ class Run:
         for seed in wanted:
             if seed not in self.settings.seeds:
                 raise ValueError(f"seeds: got {seed}, needs one of the run's")
-        with self._locked():
+        with files.locked(self.folder):
             results = self._try_all(wanted, trials, sequences, give_up)
-            average = self.worker.gather(self.training, self.settings.seeds)["ema"]
-            if self.worker.is_main:
-                files.write_trials(self.folder / files.TRIALS, results)
-                self._keep_best(results, average)
+            files.write_trials(self.folder / files.TRIALS, results)
+            self._keep_best(results)
         return results
 
     def _try_all(
@@ -260,31 +228,26 @@ class Run:
         sequences: int,
         give_up: float,
     ) -> dict[int, list[Result]]:
-        """Return all results of all workers' seeds, old and new."""
+        """Return all results of all seeds, old and new."""
         before = files.read_trials(self.folder / files.TRIALS)
-        mine = {seed: before.get(seed, []) for seed in self.training.settings.seeds}
-        wanted = mine.keys() & set(seeds)
+        results = {seed: before.get(seed, []) for seed in self.settings.seeds}
         training = self.training
         compiled = training.stacked.compiled and worth_compiling(
-            self.settings.make_model(0), training.task, trials, sequences, len(wanted)
+            self.settings.make_model(0), training.task, trials, sequences, len(seeds)
         )
-        for seed in sorted(wanted):
-            mine[seed] = evaluate_all(
+        for seed in sorted(set(seeds)):
+            results[seed] = evaluate_all(
                 self.machine(seed).to(training.device),
                 training.task,
                 trials,
                 sequences,
                 give_up,
-                mine[seed],
+                results[seed],
                 training.stacked if compiled else None,
             )
-        return {
-            seed: [Result(*row) for row in rows]
-            for worker in self.worker.all_gather_json(list(mine.items()))
-            for seed, rows in worker
-        }
+        return results
 
-    def _keep_best(self, results: dict[int, list[Result]], average: Tensor) -> None:
+    def _keep_best(self, results: dict[int, list[Result]]) -> None:
         """Write the machine of the best seed, and its card."""
         best = min(
             results,
@@ -299,7 +262,6 @@ class Run:
             "seconds": round(self.seconds, 1),
             "device": provenance.device_name(self.training.device),
             "threads": torch.get_num_threads(),
-            "workers": self.worker.size,
             "versions": provenance.versions(),
             "commit": provenance.commit(),
             "solved": {str(s): n for s, n in solved_after(self.curve).items()},
@@ -313,19 +275,52 @@ class Run:
             card |= {name: old[name] for name in how if name in old}
         if (self.folder / files.PREVIOUS_STAGE).exists():
             card["first"] = files.read_json(self.folder / files.PREVIOUS_STAGE)
-        row = average[self.settings.seeds.index(best)]
+        row = self.training.ema[self.settings.seeds.index(best)]
         trained.save(self.folder, self.training.stacked.named(row), card)
 
     def machine(self, seed: int) -> nn.Module:
-        """Return the machine of one seed, its parameters averaged, on the CPU.
-
-        The seed is one of this worker's own.
-        """
-        row = self.training.settings.seeds.index(seed)
+        """Return the machine of one seed, its parameters averaged, on the CPU."""
+        row = self.settings.seeds.index(seed)
         weights = self.training.stacked.named(self.training.ema[row])
         model = self.settings.make_model(seed)
         model.load_state_dict({name: w.detach().cpu() for name, w in weights.items()})
         return model
+
+
+def read_settings(folder: Path) -> Settings:
+    """Return the settings of a run.
+
+    Raises:
+        FolderError: they are missing, damaged or impossible.
+    """
+    try:
+        return Settings.from_json(files.read_json(folder / SETTINGS))
+    except (TypeError, ValueError) as error:
+        raise FolderError(f"{folder / SETTINGS}: {error}") from error
+
+
+def remove_unlearned(folder: Path) -> None:
+    """Remove the folder of a run that has no checkpoint yet, and nothing of others."""
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    if names <= {SETTINGS, files.CURVE, files.LOCK}:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _fitting(settings: Settings) -> Iterator[None]:
+    """Say in one line that memory has run out, and what can be done about it."""
+    try:
+        yield
+    except RuntimeError as error:
+        # What the CPU's allocator raises has no class of its own.
+        ran_out = isinstance(error, torch.OutOfMemoryError)
+        if not ran_out and "can't allocate memory" not in str(error):
+            raise
+        count = len(settings.seeds)
+        fewer = f"fewer (--seeds 0:{count // 2})" if count > 1 else "a smaller batch"
+        raise TooManySeedsError(
+            f"seeds: got {count}, does not fit in memory; try {fewer}"
+        ) from error
 
 
 def _make_folder(folder: Path) -> None:
