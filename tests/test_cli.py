@@ -13,7 +13,6 @@ import pytest
 import tiny
 import torch
 
-from ntm import pretrained
 from ntm.cli import main
 from ntm.fast import compiler
 from ntm.runs import files, trained
@@ -324,11 +323,3 @@ def test_an_impossible_evaluation_is_refused(run: Path, name: str) -> None:
         ValueError, match=r"^(length|sequences): got 0, needs at least 1"
     ):
         evaluate(model, Copy(), **{"size": 3, "sequences": 3} | {name: 0})
-
-
-# Shipped models.
-
-
-def test_an_unknown_model_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match=r"^name: got 'copy-gru', needs one of"):
-        pretrained.load("copy-gru")

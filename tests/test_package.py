@@ -21,6 +21,7 @@ def test_importing_ntm_loads_torch_and_itself_and_nothing_else() -> None:
         for name in (
             "_checks",
             "addressing",
+            "baseline",
             "controllers",
             "heads",
             "machine",

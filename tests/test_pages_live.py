@@ -18,7 +18,8 @@ from pages import BOOK, CHAPTERS, ROOT, parse
 from playwright.sync_api import Browser, Locator, Page
 from torch import Tensor
 
-from ntm import addressing, memory, pretrained
+import ntm
+from ntm import addressing, memory
 from ntm.machine import Trace
 from ntm.tasks import Copy
 
@@ -171,7 +172,7 @@ def numbers(figure: Locator) -> dict[str, Tensor]:
 
 @cache
 def recorded() -> Trace:
-    machine = pretrained.load("copy-feedforward")
+    machine = ntm.load("copy-feedforward")
     short = Copy().batch(torch.Generator().manual_seed(5), 1, 8)
     with torch.no_grad():
         return machine.trace(short.inputs, machine.initial_state(1, 12))[2]

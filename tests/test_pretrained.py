@@ -1,21 +1,25 @@
 """Shipped machines do what their cards say."""
 
 import re
+from pathlib import Path
 
 import pytest
 from machines import leaves
 
+import ntm
 from ntm import pretrained
 from ntm.baseline import Baseline
 from ntm.machine import NTM
+from ntm.recurrent import Recurrent
 from ntm.tasks import Copy
 from ntm.training.evaluation import Result, evaluate
 from ntm.training.stacked import StackedModels
 from ntm.training.trainer import solved_after
 
-MODELS = list(pretrained.available())
-MACHINES = [name for name in MODELS if name != "copy-baseline"]
-every_model = pytest.mark.parametrize("name", MODELS)
+BASELINE = Path(__file__).parent.parent / "book" / "machines" / "copy-baseline"
+MACHINES = list(pretrained.available())
+MODELS = [*MACHINES, str(BASELINE)]
+every_model = pytest.mark.parametrize("name", MODELS, ids=lambda n: Path(n).name)
 every_machine = pytest.mark.parametrize("name", MACHINES)
 
 
@@ -24,16 +28,29 @@ def promised(name: str) -> dict[tuple[int, int | None], Result]:
     return {row.where: row for row in rows}
 
 
-def test_these_are_shipped() -> None:
-    assert MODELS == ["copy-baseline", "copy-feedforward", "copy-lstm"]
-    for name in MODELS:
-        kind = NTM if name in MACHINES else Baseline
-        assert isinstance(pretrained.load(name), kind)
+def test_these_are_shipped_and_the_baseline_is_the_books() -> None:
+    assert MACHINES == ["copy-feedforward", "copy-lstm"]
+    for name in MACHINES:
+        assert isinstance(ntm.load(name), NTM)
+    assert isinstance(ntm.load(BASELINE, Baseline), Baseline)
+    assert isinstance(ntm.load(BASELINE, Recurrent), Baseline)
+
+
+def test_what_is_not_there_or_of_another_kind_is_refused_in_a_line() -> None:
+    with pytest.raises(
+        TypeError, match=r"^kind: got a folder with a Baseline, needs NTM$"
+    ):
+        ntm.load(BASELINE)
+    with pytest.raises(
+        ValueError,
+        match=r"^name: got 'copy-gru', needs a folder or one of copy-feed.*stm$",
+    ):
+        ntm.load("copy-gru")
 
 
 @every_model
 def test_a_card_says_all_there_is_to_know(name: str) -> None:
-    card = pretrained.available()[name]
+    card = pretrained.stages(name)[-1].card
     assert set(card) - {"first", "workers"} == {
         *("format", "task", "seed", "chosen", "settings", "sequences", "seconds"),
         *("device", "threads", "versions", "commit", "solved", "stopped", "results"),
@@ -106,14 +123,14 @@ def test_no_seed_tried_was_better_than_the_one_that_was_kept(name: str) -> None:
 def test_sequences_never_seen_come_out_without_a_wrong_bit(
     name: str, length: int
 ) -> None:
-    result = evaluate(pretrained.load(name), Copy(), length, sequences=10, seed=77)
+    result = evaluate(ntm.load(name), Copy(), length, sequences=10, seed=77)
     assert (result.wrong_bits, result.exact) == (0, 10)
 
 
 @every_machine
 def test_a_compiled_population_finds_the_same_wrong_bits(name: str) -> None:
     """More vectors than locations: many bits are wrong, and all the same ones."""
-    model = pretrained.load(name).double()
+    model = ntm.load(name).double()
     told = {"size": 40, "sequences": 3, "memory_locations": 24}
     alone = evaluate(model, Copy(), **told)
     assert alone.wrong_bits > 40
@@ -121,14 +138,14 @@ def test_a_compiled_population_finds_the_same_wrong_bits(name: str) -> None:
 
 
 def test_a_population_of_another_structure_is_refused() -> None:
-    lstm, feedforward = (pretrained.load(name) for name in ("copy-lstm", MACHINES[0]))
+    lstm, feedforward = (ntm.load(name) for name in ("copy-lstm", MACHINES[0]))
     with pytest.raises(ValueError, match="fast: got a population of another structure"):
         evaluate(feedforward, Copy(), 3, fast=StackedModels(lstm))
 
 
 @every_model
 def test_a_loaded_model_is_ready_and_not_to_be_trained_by_accident(name: str) -> None:
-    model = pretrained.load(name)
+    model = ntm.load(name, Recurrent)
     assert not model.training
     assert not any(p.requires_grad for p in model.parameters())
     assert all(tensor.isfinite().all() for tensor in leaves(model.state_dict()))

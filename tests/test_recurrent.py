@@ -141,6 +141,11 @@ outputs, state = machine(torch.zeros(3, 1, 9), state.detach())
 reveal_type(state.weightings.read)
 outputs, carried = Baseline(9, 8)(torch.zeros(3, 1, 9))
 reveal_type(carried)
+ntm.save("mine", machine, card={"note": "mine"})
+shipped = ntm.load("copy-lstm")
+outputs, state, trace = shipped.trace(torch.zeros(3, 1, 9))
+reveal_type(shipped)
+reveal_type(ntm.load("mine", Baseline))
 """
 
 
@@ -159,6 +164,8 @@ def test_a_users_file_passes_the_strictest_type_check(tmp_path: Path) -> None:
         tensor,
         tensor,
         f"tuple[{tensor}, ...]",
+        "ntm.machine.NTM",
+        "ntm.baseline.Baseline",
     ]
 
 

@@ -1,11 +1,12 @@
-"""Machines that were trained and are shipped with the package, each with its card."""
+"""Machines that were trained and are shipped with the package, each with its card.
+
+`ntm.load` loads them; here is how they came about.
+"""
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import nn
-
-from ntm.runs import files, trained
+from ntm.runs import files
 from ntm.training.evaluation import Result
 from ntm.training.trainer import Evaluation
 
@@ -22,28 +23,23 @@ def available() -> dict[str, dict[str, Any]]:
     return {path.parent.name: files.read_json(path) for path in cards}
 
 
-def folder(name: str) -> Path:
-    """Return where the files of a shipped machine are.
+def folder(name: str | Path) -> Path:
+    """Return where the files of a machine are.
+
+    Args:
+        name: of a shipped machine, or a folder; ``"./copy-lstm"`` is a folder in any
+            case.
 
     Raises:
-        ValueError: there is none of this name; says which there are.
+        ValueError: it is neither; says which are shipped.
     """
     names = available()
-    if name not in names:
-        raise ValueError(f"name: got {name!r}, needs one of {', '.join(names)}")
-    return _HERE / name
-
-
-def load(name: str) -> nn.Module:
-    """Return a shipped machine, ready to run, on the CPU.
-
-    Raises:
-        ValueError: there is none of this name; says which there are.
-        ntm.runs.files.FolderError: its files are damaged.
-
-    Chapter: *Copying*.
-    """
-    return trained.load(folder(name)).model
+    if name in names:
+        return _HERE / name
+    if not Path(name).is_dir():
+        known = ", ".join(names)
+        raise ValueError(f"name: got {str(name)!r}, needs a folder or one of {known}")
+    return Path(name)
 
 
 class Stage(NamedTuple):
@@ -53,11 +49,14 @@ class Stage(NamedTuple):
     curve: list[Evaluation]
 
 
-def stages(name: str) -> list[Stage]:
-    """Return the runs in which a shipped machine was trained, the first one first.
+def stages(name: str | Path) -> list[Stage]:
+    """Return the runs in which a machine was trained, the first one first.
+
+    Args:
+        name: of a shipped machine, or a folder.
 
     Raises:
-        ValueError: there is none of this name; says which there are.
+        ValueError: there is no such name or folder; says which are shipped.
         ntm.runs.files.FolderError: its files are damaged.
     """
     here = folder(name)
@@ -69,11 +68,14 @@ def stages(name: str) -> list[Stage]:
     return [Stage(card["first"], first), last]
 
 
-def trials(name: str) -> dict[int, list[Result]]:
-    """Return what each seed of a shipped machine's last run was tried on.
+def trials(name: str | Path) -> dict[int, list[Result]]:
+    """Return what each seed of a machine's last run was tried on.
+
+    Args:
+        name: of a shipped machine, or a folder.
 
     Raises:
-        ValueError: there is none of this name; says which there are.
+        ValueError: there is no such name or folder; says which are shipped.
         ntm.runs.files.FolderError: its files are damaged.
     """
     return files.read_trials(folder(name) / files.TRIALS)

@@ -10,10 +10,11 @@ import shutil
 import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
 
+from ntm.recurrent import Recurrent
 from ntm.runs import files, provenance, trained
 from ntm.runs.files import FolderError
 from ntm.tasks.base import require_consistent
@@ -278,7 +279,7 @@ class Run:
         row = self.training.ema[self.settings.seeds.index(best)]
         trained.save(self.folder, self.training.stacked.named(row), card)
 
-    def machine(self, seed: int) -> nn.Module:
+    def machine(self, seed: int) -> Recurrent[Any]:
         """Return the machine of one seed, its parameters averaged, on the CPU."""
         row = self.settings.seeds.index(seed)
         weights = self.training.stacked.named(self.training.ema[row])

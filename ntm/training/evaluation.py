@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ntm._checks import require_whole
 from ntm.baseline import Baseline
+from ntm.recurrent import Recurrent
 from ntm.tasks import Size, Task, cost_in_bits, wrong_bits
 from ntm.tasks.base import bits_asked, named, steps
 from ntm.training.stacked import StackedModels
@@ -66,7 +67,7 @@ class Result(NamedTuple):
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module,
+    model: Recurrent[Any],
     task: Task,
     size: int | Size,
     sequences: int = 100,
@@ -127,7 +128,7 @@ def evaluate(
 
 
 def _outputs(
-    model: nn.Module,
+    model: Recurrent[Any],
     fast: StackedModels | None,
     inputs: Tensor,
     settings: dict[str, Any],
@@ -143,13 +144,13 @@ def _outputs(
     if fast is not None:
         parameters = fast.stack([model])
         return fast(parameters, inputs.unsqueeze(1), **settings).squeeze(1)
-    begin: Callable[..., Any] = model.initial_state  # type: ignore[assignment]
+    begin: Callable[..., Any] = model.initial_state
     logits: Tensor = model(inputs, begin(inputs.shape[1], **settings))[0]
     return logits
 
 
 def worth_compiling(
-    model: nn.Module,
+    model: Recurrent[Any],
     task: Task,
     trials: Sequence[Trial],
     sequences: int,
@@ -178,7 +179,7 @@ def error_rate(result: Result, task: Task) -> float:
 
 
 def evaluate_all(
-    model: nn.Module,
+    model: Recurrent[Any],
     task: Task,
     trials: Sequence[Trial],
     sequences: int = 100,

@@ -5,11 +5,11 @@ import math
 from typing import Any
 
 import torch
-from torch import nn
 
 from ntm._checks import require_whole
 from ntm.baseline import Baseline
 from ntm.machine import NTM
+from ntm.recurrent import Recurrent
 from ntm.tasks import TASKS, Task, options
 from ntm.training.optimizers import OPTIMIZERS
 
@@ -153,7 +153,7 @@ class Settings:
         given = self.task_options.items()
         return kind(**{name: v for name, v in given if name not in kind.learning})
 
-    def make_model(self, seed: int) -> nn.Module:
+    def make_model(self, seed: int) -> Recurrent[Any]:
         """Return a machine as this seed begins with."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -193,7 +193,7 @@ class Settings:
                 values[name] = math.inf
         return cls(**values)
 
-    def _build(self) -> nn.Module:
+    def _build(self) -> Recurrent[Any]:
         task = self.make_task(learning=True)  # refuses what cannot be learned
         if self.model == "baseline":
             return Baseline(
