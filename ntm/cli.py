@@ -372,7 +372,7 @@ def _choose(options: argparse.Namespace) -> int:
     else:
         sizes = [trial.size for trial in default_trials(run.settings)]
     trials = [Trial(size, options.memory_locations) for size in sizes]
-    chosen = run.choose(trials, options.sequences, options.give_up, options.seeds)
+    chosen = run.select_seed(trials, options.sequences, options.give_up, options.seeds)
     for seed, results in chosen.items():
         tried = (
             f"{r.wrong_bits} at {' × '.join(map(str, r.size.values()))}"

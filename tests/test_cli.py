@@ -121,15 +121,19 @@ def test_choose_keeps_the_seed_that_does_best_at_what_is_asked(
     options = "--length 3 4 --memory-locations 9 --sequences 5"
     assert main(["choose", str(tmp_path / "x"), *options.split()]) == 0
     *seeds, kept = capsys.readouterr().out.splitlines()
-    wrong = {
-        int(line.split()[1].rstrip(":")): sum(map(int, re.findall(r"(\d+) at", line)))
+    sequences = {20: 100, 22: 100, 3: 5, 4: 5}
+    rates = {
+        int(line.split()[1].rstrip(":")): sum(
+            int(wrong) / (8 * int(length) * sequences[int(length)])
+            for wrong, length in re.findall(r"(\d+) at (\d+)", line)
+        )
         for line in seeds
     }
     best = trained.load(tmp_path / "x").card
-    assert wrong[best["seed"]] == min(wrong.values())
+    assert rates[best["seed"]] == min(rates.values())
     assert kept.endswith(f"seed {best['seed']} is kept")
     # Two lengths in the run's own trials, of 100 sequences each, and the two asked for.
-    assert best["chosen"].endswith("in 210 sequences of length 3 to 22")
+    assert "of 3 on 210 sequences of length 3 to 22: " in best["chosen"]
     trials = files.read_trials(tmp_path / "x" / files.TRIALS)
     assert [[r.size["length"] for r in results] for results in trials.values()] == [
         [20, 22, 3, 4]
@@ -152,6 +156,8 @@ def test_choose_tries_the_seeds_that_are_named_and_replaces_what_was_less(
 ) -> None:
     tiny.finished(tmp_path / "x")
     folder = str(tmp_path / "x")
+    rows = files.read_trials(tmp_path / "x" / files.TRIALS)
+    kept = min(rows, key=lambda seed: rows[seed][1].wrong_bits)
     options = ["--length", "3", "20", "--sequences", "7", "--seeds", "1"]
     assert main(["choose", folder, *options]) == 0
     trials = files.read_trials(tmp_path / "x" / files.TRIALS)
@@ -164,7 +170,7 @@ def test_choose_tries_the_seeds_that_are_named_and_replaces_what_was_less(
         (3, 7),
         (20, 7),
     ]
-    assert trained.load(tmp_path / "x").card["seed"] == 1  # tried farthest
+    assert trained.load(tmp_path / "x").card["seed"] == kept  # at length 22, as before
     said = refused(capsys, 1, "choose", folder, "--length", 3, "--seeds", 9)
     assert "seeds: got 9, needs one of the run's" in said
 
@@ -286,6 +292,10 @@ def test_what_is_not_there_or_not_finished_is_said_in_one_line(
     assert "length: got 0" in refused(
         capsys, 1, "evaluate", run, "--length", 0, "--json"
     )
+    for command in ("evaluate", "choose"):
+        none = ("--length", 3, "--memory-locations", 0)
+        said = refused(capsys, 1, command, run, *none)
+        assert "memory_locations: got 0, needs at least 1" in said
     few = ("--memory-locations", 2)
     assert "got 2, needs" in refused(capsys, 1, "evaluate", run, *few, "--json")
 

@@ -17,6 +17,7 @@ import torch
 from ntm.recurrent import Recurrent
 from ntm.runs import files, provenance, trained
 from ntm.runs.files import FolderError
+from ntm.runs.selection import how_chosen, select
 from ntm.tasks.base import require_consistent
 from ntm.training.evaluation import Result, Trial, evaluate_all, worth_compiling
 from ntm.training.settings import Settings
@@ -178,14 +179,14 @@ class Run:
             yield rows
         if not (self.folder / files.CARD).exists():
             tried = (self.folder / files.TRIALS).exists()
-            self.choose([] if tried else self._trials)
+            self.select_seed([] if tried else self._trials)
 
     def save_checkpoint(self) -> None:
         """Write all that is needed to go on, in the place of the last checkpoint."""
         note = {"seconds": self.seconds, "stopped": self.training.stopped}
         files.write_tensors(self.folder / CHECKPOINT, self.training.state_dict(), note)
 
-    def choose(
+    def select_seed(
         self,
         trials: Sequence[Trial],
         sequences: int = 100,
@@ -194,9 +195,10 @@ class Run:
     ) -> dict[int, list[Result]]:
         """Try the seeds, keep the machine of the best one and write its card.
 
-        Best is the seed that was tried on most, and of these the one with the fewest
-        wrong bits.  Results are added to those of earlier calls, in ``trials.csv``; one
-        at the same size and with the same locations takes the place of the old one.
+        Best is the seed with the lowest error rate where all were tried; the rule is
+        that of `ntm.runs.selection.select`.  Results are added to those of earlier
+        calls, in ``trials.csv``; one at the same size and with the same locations
+        takes the place of the old one.
 
         Args:
             trials: sizes, and how many memory locations; easier ones first.
@@ -250,14 +252,12 @@ class Run:
 
     def _keep_best(self, results: dict[int, list[Result]]) -> None:
         """Write the machine of the best seed, and its card."""
-        best = min(
-            results,
-            key=lambda s: (-len(results[s]), sum(r.wrong_bits for r in results[s])),
-        )
+        selection = select(results, self.training.task)
+        best = selection.seed
         card = {
             "task": self.settings.task,
             "seed": best,
-            "chosen": how_chosen(results[best], len(results)),
+            "chosen": how_chosen(selection, len(results)),
             "settings": self.settings.to_json(),
             "sequences": self.training.sequences,
             "seconds": round(self.seconds, 1),
@@ -347,19 +347,3 @@ def default_trials(settings: Settings) -> list[Trial]:
     sizes = task.trials(settings.memory_locations if has_memory else None)
     require_consistent(task, sizes)
     return [Trial(size) for size in sizes]
-
-
-def how_chosen(results: list[Result], seeds: int) -> str:
-    """Return in words how a seed was chosen."""
-    if seeds == 1:
-        return "the only seed"
-    wrong = sum(r.wrong_bits for r in results)
-    sequences = sum(r.sequences for r in results)
-    sizes = []
-    for name in results[0].size:
-        numbers = {r.size[name] for r in results}
-        sizes.append(f"{name} {min(numbers)} to {max(numbers)}")
-    return (
-        f"of {seeds} seeds the one tried farthest with the fewest wrong bits: {wrong} "
-        f"in {sequences} sequences of {' and '.join(sizes)}"
-    )

@@ -99,7 +99,10 @@ def evaluate(
     if fast and fast.shapes != {n: p.shape for n, p in model.named_parameters()}:
         raise ValueError("fast: got a population of another structure than the model's")
     if not isinstance(model, Baseline):
-        settings["memory_locations"] = memory_locations or model.memory_locations
+        own: Any = model.memory_locations
+        settings["memory_locations"] = (
+            own if memory_locations is None else memory_locations
+        )
         require_whole(1, **settings)
     elif memory_locations is not None:
         raise ValueError(
@@ -207,7 +210,8 @@ def evaluate_all(
     results = list(before)
     failed = [r for r in results if error_rate(r, task) > give_up]
     for size, locations in trials:
-        room: int = locations or getattr(model, "memory_locations", None) or 0
+        own: int = getattr(model, "memory_locations", 0)
+        room = own if locations is None else locations
         if any(_is_no_easier(size, room, r) for r in failed):
             continue
         result = evaluate(
