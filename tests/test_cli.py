@@ -79,6 +79,49 @@ def test_the_baseline_is_trained_by_the_same_command(tmp_path: Path) -> None:
     assert main(["evaluate", str(tmp_path / "x"), "--length", "3"]) == 0
 
 
+def test_a_task_of_two_numbers_goes_the_whole_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Trained with options of its own, tried, chosen and drawn by the same commands."""
+    pytest.importorskip("matplotlib")
+    folder = str(tmp_path / "x")
+    small = "--memory-locations 30 --controller-size 6 --seeds 2 --task.longest 3"
+    given = [*SMALL.split(), *small.split(), "--task.most-repeats", "4"]
+    assert main(["train", "repeat-copy", "--out", folder, *given]) == 0
+    card = trained.load(Path(folder)).card
+    assert card["settings"]["task_options"] == {
+        "bits": 8,
+        "longest": 3,
+        "most_repeats": 4,
+        "end_marker": True,
+    }
+    assert card["chosen"].endswith("sequences of length 3 to 6 and repeats 4 to 8")
+    capsys.readouterr()
+
+    options = "--length 1 2 --repeats 3 --sequences 5 --json"
+    assert main(["evaluate", folder, *options.split()]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [(row["length"], row["repeats"]) for row in results] == [(1, 3), (2, 3)]
+    assert main(["choose", folder, "--repeats", "5", "--sequences", "5"]) == 0
+    assert re.search(r"seed 0: wrong bits .*, \d+ at 3 × 5\n", capsys.readouterr().out)
+    assert main(["evaluate", folder, "--sequences", "2", "--save"]) == 0
+    assert capsys.readouterr().out.split()[:2] == ["length", "repeats"]
+    assert main(["show", folder, "--length", "2", "--repeats", "1"]) == 0
+
+
+def test_an_option_or_a_size_of_another_task_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ("train", "copy", "--out", tmp_path / "x")
+    said = refused(capsys, 1, *train, "--task.most-repeats", 4)
+    assert "task.most_repeats: is unknown to copy" in said
+    said = refused(capsys, 1, *train, "--task.longest", "far")
+    assert "task.longest: got 'far', needs a number" in said
+    assert not (tmp_path / "x").exists()
+    said = refused(capsys, 1, "evaluate", run, "--repeats", 3)
+    assert "repeats: sequences of copy have none, only length" in said
+
+
 def test_evaluate_prints_one_json_object(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """The tasks: their data is what the paper says, and their costs are what they are called."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -7,7 +8,19 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from ntm.tasks import TASKS, Batch, Copy, cost_in_bits, wrong_bits
+from ntm.tasks import (
+    TASKS,
+    Batch,
+    Copy,
+    RepeatCopy,
+    cost_in_bits,
+    options,
+    register,
+    wrong_bits,
+)
+from ntm.tasks.base import require_consistent
+from ntm.training.evaluation import Result
+from ntm.training.settings import Settings
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -142,6 +155,197 @@ def test_a_batch_of_nothing_is_refused() -> None:
         Copy().batch(generator(), 0, 1)
     with pytest.raises(TypeError, match=r"^length: got 1\.5, needs a whole number"):
         Copy().batch(generator(), 1, 1.5)
+
+
+# Repeat copy.
+
+
+def test_a_repeat_copy_by_hand() -> None:
+    """Two vectors, three times, of at most four: k = 3 is (3 − 2.5) / √1.25 = 0.447."""
+    batch = RepeatCopy(bits=2, longest=3, most_repeats=4).batch(generator(), 1, 2, 3)
+    a, b = batch.inputs[0, 0, :2].tolist(), batch.inputs[1, 0, :2].tolist()
+    seen = [[*a, 0], [*b, 0], [0, 0, 0.2**0.5], *[[0, 0, 0]] * 7]
+    due = [*[[0, 0, 0]] * 3, *[[*a, 0], [*b, 0]] * 3, [0, 0, 1]]
+    assert_close(batch.inputs[:, 0], torch.tensor(seen))
+    assert_close(batch.targets[:, 0], torch.tensor(due))
+    assert batch.mask[:, 0].tolist() == [0.0] * 3 + [1.0] * 7
+
+
+@pytest.mark.parametrize("end_marker", [True, False])
+@pytest.mark.parametrize("size", [(1, 1), (3, 4), (10, 10), (20, 10), (10, 20)])
+def test_a_repeat_copy_is_that_of_plain_loops(
+    end_marker: bool, size: tuple[int, int]
+) -> None:
+    task = RepeatCopy(end_marker=end_marker)
+    inputs, targets, mask = task.batch(generator(), 3, *size)
+    length, repeats = size
+    wants = range(1, 11)
+    mean = sum(wants) / 10
+    deviation = math.sqrt(sum((k - mean) ** 2 for k in wants) / 10)
+    for n in range(3):
+        at = 0
+        for _ in range(length):
+            assert set(inputs[at, n, :8].tolist()) <= {0, 1}
+            assert inputs[at, n, 8] == 0
+            at += 1
+        assert (inputs[at, n, :8] == 0).all()
+        assert inputs[at, n, 8].item() == pytest.approx((repeats - mean) / deviation)
+        at += 1
+        assert mask[:at, n].sum() == 0
+        assert targets[:at, n].sum() == 0
+        for _ in range(repeats):
+            for vector in inputs[:length, n, :8]:
+                assert torch.equal(targets[at, n, :8], vector)
+                assert targets[at, n, 8:].sum() == 0
+                at += 1
+        if end_marker:
+            assert targets[at, n].tolist() == [0] * 8 + [1]
+            at += 1
+        assert at == len(inputs) == len(targets)
+        assert (mask[length + 1 :, n] == 1).all()
+        assert (inputs[length + 1 :, n] == 0).all()
+
+
+def test_lengths_and_repeats_are_all_alike_and_their_channel_is_standardised() -> None:
+    task, own = RepeatCopy(), generator()
+    drawn = [task.draw_size(own) for _ in range(20_000)]
+    for numbers in zip(*drawn, strict=True):
+        counts = [numbers.count(n) for n in range(12)]
+        assert sum(counts[1:11]) == 20_000
+        assert all(1800 < count < 2200 for count in counts[1:11])
+    both = torch.tensor(drawn, dtype=torch.float64).T
+    assert abs(torch.corrcoef(both)[0, 1]) < 0.03
+    shown = torch.tensor([task.on_channel(k) for k in range(1, 11)])
+    assert_close(shown.mean(), torch.tensor(0.0), atol=1e-6, rtol=0)
+    assert_close(shown.var(correction=0), torch.tensor(1.0))
+    assert 0 not in shown
+
+
+def test_a_repeat_copy_is_exact_only_with_its_end_marker() -> None:
+    batch = RepeatCopy(longest=4).batch(generator(), 1, 4, 3)
+    logits = answer(batch, 9.0)
+    assert wrong_bits(logits, batch).tolist() == [0]
+    logits[-1, :, 8] *= -1
+    assert wrong_bits(logits, batch).tolist() == [1]
+    without = RepeatCopy(longest=4, end_marker=False).batch(generator(), 1, 4, 3)
+    assert wrong_bits(logits[:-1, :, :8], without).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bits": 0}, "bits: got 0, needs at least 1"),
+        ({"longest": 0}, "longest: got 0, needs at least 1"),
+        ({"most_repeats": 1}, "most_repeats: got 1, needs at least 2"),
+        ({"most_repeats": 9}, "most_repeats: got 9, needs an even number"),
+        ({"most_repeats": 4000}, "most_repeats: got 4000, needs fewer: on their chann"),
+    ],
+)
+def test_an_impossible_repeat_copy_is_refused(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        RepeatCopy(**settings)
+
+
+# Options and sizes by name, and tasks of one's own.
+
+
+@every_task
+def test_a_run_has_every_option_of_its_task_and_is_judged_without_some(
+    name: str,
+) -> None:
+    settings = Settings(task=name)
+    fields = {field.name for field in dataclasses.fields(TASKS[name])}
+    assert set(settings.task_options) == fields
+    assert Settings.from_json(settings.to_json()) == settings
+    assert settings.make_task() == TASKS[name]()
+    assert settings.make_task(learning=True) == TASKS[name](**TASKS[name].learning)
+
+
+@every_task
+def test_a_task_can_be_tried_where_it_says(name: str) -> None:
+    task = TASKS[name]()
+    for memory_locations in (None, 3, 30, 128):
+        sizes = task.trials(memory_locations)
+        assert sizes[0] == task.test_size
+        require_consistent(task, [*sizes, *task.table])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"speed": "3"}, "task.speed: is unknown to repeat-copy, which has bits, lon"),
+        ({"longest": "ten"}, "task.longest: got 'ten', needs a number"),
+        ({"longest": "true"}, "task.longest: got 'true', needs a number"),
+        ({"end_marker": "1"}, "task.end_marker: got '1', needs true or false"),
+    ],
+)
+def test_an_option_that_is_none_is_refused_by_name(
+    given: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        options.from_text(RepeatCopy, given)
+
+
+def test_options_may_come_as_text() -> None:
+    given = {"longest": "4", "end_marker": "false"}
+    made = RepeatCopy(**options.from_text(RepeatCopy, given))
+    assert made == RepeatCopy(longest=4, end_marker=False)
+    assert options.from_text(Copy, {"biased_share": "0.25"})["biased_share"] == 0.25
+
+
+def test_sizes_are_all_combinations_of_the_numbers_that_are_given() -> None:
+    task = RepeatCopy()
+    both = {"repeats": [5, 6], "length": [1, 2]}
+    assert options.sizes(task, both) == [(1, 5), (1, 6), (2, 5), (2, 6)]
+    assert options.sizes(task, {"repeats": [20]}) == [(10, 20)]
+    assert options.sizes(task, {}) == [(10, 10), (20, 10), (10, 20)]
+    with pytest.raises(ValueError, match=r"^repeats: sequences of copy have none"):
+        options.sizes(Copy(), both)
+
+
+def test_a_task_is_registered_once_and_only_if_it_is_one() -> None:
+    assert register(Copy) is Copy
+    other = dataclasses.make_dataclass("Other", [], bases=(Copy,), frozen=True)
+    with pytest.raises(ValueError, match=r"^task: 'copy' is the name of <class"):
+        register(other)
+    with pytest.raises(
+        TypeError, match=r"^task: got .* needs a dataclass that extends"
+    ):
+        register(dict)  # type: ignore[type-var]
+    assert TASKS["copy"] is Copy
+
+
+def test_a_task_that_does_not_give_what_it_says_is_found_before_training() -> None:
+    class Wider(Copy):
+        output_size = 12  # type: ignore[assignment]
+
+    class Mute(Copy):
+        def batch(self, *given: Any) -> Batch:
+            batch = super().batch(*given)
+            return batch._replace(mask=torch.zeros_like(batch.mask))
+
+    with pytest.raises(
+        ValueError, match=r"^task copy: targets of .* needs \(7, 1, 12\)"
+    ):
+        require_consistent(Wider(), [(3,)])
+    with pytest.raises(ValueError, match=r"^task copy: .*: asks for nothing"):
+        require_consistent(Mute(), [(3,)])
+    with pytest.raises(ValueError, match=r"^size: got \(3, 4\), needs length"):
+        require_consistent(Copy(), [(3, 4)])
+
+
+def test_a_result_survives_its_file_and_older_rows_have_no_cost() -> None:
+    result = Result({"length": 2, "repeats": 3}, 128, 10, 4, 7, 1.5)
+    row = result.to_json()
+    assert list(row)[:3] == ["length", "repeats", "memory_locations"]
+    assert Result.from_json(row) == result
+    assert result.where == (2, 3, 128)
+    older = {"length": 5, "memory_locations": None, "sequences": 9, "wrong_bits": 1}
+    assert Result.from_json(older | {"exact": 8}) == Result(
+        {"length": 5}, None, 9, 1, 8
+    )
 
 
 # What an answer costs.

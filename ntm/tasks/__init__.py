@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ntm.tasks.base import Batch, Size, Task, cost_in_bits, wrong_bits
 from ntm.tasks.copy import Copy
+from ntm.tasks.repeat_copy import RepeatCopy
 
 TASKS: dict[str, type[Task]] = {}
 
@@ -31,13 +32,14 @@ def register(kind: Kind) -> Kind:
     return kind
 
 
-for _kind in (Copy,):
+for _kind in (Copy, RepeatCopy):
     register(_kind)
 
 __all__ = [
     "TASKS",
     "Batch",
     "Copy",
+    "RepeatCopy",
     "Size",
     "Task",
     "cost_in_bits",
