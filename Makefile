@@ -23,7 +23,7 @@ lab: ## open the notebooks in JupyterLab
 
 train: ## train eight machines to copy, into runs/copy (minutes); see python -m ntm --help
 	@.ci/install train
-	@.venv/bin/python -m ntm train copy --seeds 8 --out runs/copy
+	@.venv/bin/python -m ntm train copy --seeds 0:8 --out runs/copy
 
 bench: ## measure how fast training is on this computer (minutes); see python -m ntm bench --help
 	@.ci/install train

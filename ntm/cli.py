@@ -25,14 +25,16 @@ from ntm.runs import files, processes, trained
 from ntm.runs.files import FolderError
 from ntm.runs.run import Run, TooManySeedsError, default_trials, remove_unlearned
 from ntm.tasks import TASKS
-from ntm.tasks.options import from_text, in_training
+from ntm.tasks.options import described, from_text, in_training
 from ntm.tasks.options import sizes as sizes_from
 from ntm.training.evaluation import Result, Trial, evaluate, worth_compiling
 from ntm.training.optimizers import OPTIMIZERS
 from ntm.training.settings import MODELS, Settings
 from ntm.training.stacked import StackedModels
 from ntm.training.trainer import solved_after
+from ntm.training.transcript import transcript
 
+SEEDS = "0:16 (0 to 15), 3,7 or 5"
 SEVERAL = (
     "Several processes share the seeds when torchrun starts them: torchrun "
     "--nproc-per-node 2 -m ntm ... Each has a card of its own with --device cuda. Any "
@@ -86,19 +88,26 @@ def _parser() -> argparse.ArgumentParser:
         "train", help="train machines from nothing", epilog=SEVERAL
     )
     train.set_defaults(act=_train)
-    train.add_argument("task", choices=sorted(TASKS))
+    said = described(Settings)
+    train.add_argument("task", choices=sorted(TASKS), help=said["task"])
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
     train.add_argument(
-        "--first", type=Path, help="a finished run from whose machines to go on"
+        "--init-from",
+        type=Path,
+        metavar="FOLDER",
+        help="a finished run of the same seeds, from whose machines to go on",
     )
-    train.add_argument("--seeds", type=int, default=1, help="how many, from 0 on")
-    train.add_argument("--model", choices=MODELS)
-    train.add_argument("--controller", choices=sorted(CONTROLLERS))
-    train.add_argument("--optimizer", choices=sorted(OPTIMIZERS))
+    _add_seeds(train, "one machine each: " + SEEDS, (0,))
+    choices = {"model": MODELS, "controller": CONTROLLERS, "optimizer": OPTIMIZERS}
     for field in dataclasses.fields(Settings):
-        if field.type in (int, float):
-            option = "--" + field.name.replace("_", "-")
-            train.add_argument(option, type=field.type, metavar=str(field.default))
+        if field.type in (int, float, str) and field.name != "task":
+            train.add_argument(
+                "--" + field.name.replace("_", "-"),
+                type=field.type,
+                choices=choices.get(field.name),
+                metavar=str(field.default) if field.type is not str else None,
+                help=f"{said[field.name]} Default: {field.default}",
+            )
     _add_task_options(train)
     _add_compiled(train)
     _add_device(train)
@@ -107,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         "resume", help="go on with a run that was stopped", epilog=SEVERAL
     )
     resume.set_defaults(act=_resume)
-    resume.add_argument("folder", type=Path)
+    resume.add_argument("folder", type=Path, help="folder of the run")
     _add_compiled(resume)
     _add_device(resume)
 
@@ -115,28 +124,32 @@ def _parser() -> argparse.ArgumentParser:
     test.set_defaults(act=_evaluate)
     test.add_argument("model", help="folder of a run, or name of a shipped model")
     _add_sizes(test)
-    test.add_argument("--memory-locations", type=int)
-    test.add_argument("--sequences", type=int, default=100, help="of each size")
-    test.add_argument("--seed", type=int, default=0, help="of the sequences")
+    _add_evaluation(test)
+    test.add_argument(
+        "--data-seed",
+        type=int,
+        default=0,
+        help="the same number draws the same sequences; 0 unless given",
+    )
     test.add_argument("--json", action="store_true", help="print one JSON object")
     test.add_argument("--save", action="store_true", help="add results to the card")
     _add_compiled(test)
     _add_device(test)
 
-    choose = commands.add_parser("choose", help="keep the seed that does best at this")
+    choose = commands.add_parser("select", help="keep the seed that does best at this")
     choose.set_defaults(act=_choose)
-    choose.add_argument("folder", type=Path)
+    choose.add_argument("folder", type=Path, help="folder of a finished run")
     _add_sizes(choose)
-    choose.add_argument("--memory-locations", type=int)
-    choose.add_argument("--sequences", type=int, default=100, help="of each size")
+    _add_evaluation(choose)
     choose.add_argument(
         "--give-up",
         type=float,
         default=1.0,
         metavar="1.0",
-        help="a seed with a larger share of its bits wrong is tried at no longer ones",
+        help="a seed with a larger share of its bits wrong, 0 to 1, is not tried at "
+        "larger sizes",
     )
-    choose.add_argument("--seeds", type=int, nargs="+", help="to try; all by default")
+    _add_seeds(choose, "those to try; all unless given: " + SEEDS, None)
     _add_compiled(choose)
     _add_device(choose)
 
@@ -151,13 +164,55 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("model", help="folder of a run, or name of a shipped model")
     show.add_argument("--out", type=Path, help="folder of the pictures")
     _add_sizes(show, 1)
+
+    attempt = commands.add_parser("try", help="run a machine on your own bits")
+    attempt.set_defaults(act=_try)
+    attempt.add_argument("model", help="folder of a run, or name of a shipped model")
+    attempt.add_argument(
+        "bits", nargs="+", help="vectors of 0 and 1, a word each: 10110010 01100101"
+    )
     return parser
+
+
+def _add_seeds(parser: argparse.ArgumentParser, text: str, default: object) -> None:
+    parser.add_argument(
+        "--seeds", type=_seeds, default=default, metavar="0:16", help=text
+    )
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds of a text such as ``0:16``, ``3,7`` or ``0:4,9``."""
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            start, colon, stop = part.partition(":")
+            seeds += range(int(start), int(stop)) if colon else [int(start)]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}, needs {SEEDS}") from None
+    return tuple(seeds)
+
+
+def _add_evaluation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--memory-locations",
+        type=int,
+        help="locations of the memory; as many as in training unless given",
+    )
+    parser.add_argument(
+        "--sequences",
+        type=int,
+        default=100,
+        metavar="100",
+        help="how many sequences of each size",
+    )
 
 
 def _add_task_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--task.longest`` and whatever other options some task has."""
     usual: dict[str, list[str]] = {}
+    said: dict[str, str] = {}
     for kind in TASKS.values():
+        said |= described(kind)
         for name, value in in_training(kind, {}).items():
             usual.setdefault(name, []).append(f"{kind.name}: {value}")
     for name, values in usual.items():
@@ -165,7 +220,7 @@ def _add_task_options(parser: argparse.ArgumentParser) -> None:
             "--task." + name.replace("_", "-"),
             dest=f"task.{name}",
             metavar="VALUE",
-            help=f"option of the task ({', '.join(values)})",
+            help=f"{said[name]} Default ({', '.join(values)})",
         )
 
 
@@ -181,7 +236,8 @@ def _add_sizes(parser: argparse.ArgumentParser, nargs: str | int = "+") -> None:
             type=int,
             nargs=nargs,
             dest=f"size.{name}",
-            help=f"of the sequences of {', '.join(tasks)}",
+            metavar="N",
+            help=f"size of the sequences of {', '.join(tasks)}: {name} in vectors",
         )
 
 
@@ -202,8 +258,8 @@ def _add_compiled(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--threads", type=int, help="of the CPU")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1")
+    parser.add_argument("--threads", type=int, help="how many threads of the CPU")
 
 
 def _keep_freed_memory() -> None:
@@ -238,13 +294,13 @@ def _train(options: argparse.Namespace) -> int:
     names = {field.name for field in dataclasses.fields(Settings)}
     given = {k: v for k, v in vars(options).items() if k in names and v is not None}
     given["task_options"] = from_text(TASKS[options.task], _given(options, "task"))
-    settings = Settings(**given | {"seeds": tuple(range(options.seeds))})
+    settings = Settings(**given)
     device, out, (rank, _) = _prepare(options), options.out, processes.position()
     # The first process makes the folder, unless torchrun has begun anew and it is
     # there; the others wait for it, and torchrun stops them if the first fails.
     while not (processes.by_torchrun() and Run.is_in(out, settings)):
         if rank == 0:
-            Run.start(out, settings, device, options.compiled, options.first)
+            Run.start(out, settings, device, options.compiled, options.init_from)
             break
         time.sleep(0.1)
     try:
@@ -337,7 +393,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             task,
             size,
             sequences=options.sequences,
-            seed=options.seed,
+            seed=options.data_seed,
             memory_locations=options.memory_locations,
             fast=fast,
         )
@@ -403,4 +459,12 @@ def _show(options: argparse.Namespace) -> int:
     (size,) = sizes_from(task, given) if given else [task.test_size]
     for path in run_figures.draw(folder, model, settings, out, size):
         print(path)
+    return 0
+
+
+def _try(options: argparse.Namespace) -> int:
+    _, (model, settings, _) = _open(options.model)
+    batch = settings.make_task().from_words(options.bits)
+    for line in transcript(model, batch):
+        print(line)
     return 0

@@ -1,5 +1,6 @@
 """The command line: one line and an exit code for what cannot be done, JSON for what can."""
 
+import argparse
 import json
 import math
 import os
@@ -13,6 +14,8 @@ import pytest
 import tiny
 import torch
 
+import ntm
+from ntm import cli
 from ntm.cli import main
 from ntm.fast import compiler
 from ntm.runs import files, trained
@@ -55,7 +58,7 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: object) -
 def test_train_says_a_line_a_row_and_keeps_the_best_seed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(tmp_path / "x", "--seeds", "2", "--controller", "feedforward") == 0
+    assert train(tmp_path / "x", "--seeds", "0:2", "--controller", "feedforward") == 0
     said = capsys.readouterr()
     assert re.fullmatch(
         r"(\d+ sequences: [\d.]+ bits, 0/2 solved, \d+ s left\n){2}", said.err
@@ -125,7 +128,7 @@ def test_an_option_or_a_size_of_another_task_is_refused(
 def test_evaluate_prints_one_json_object(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = "--length 3 5 --memory-locations 40 --sequences 7 --seed 2 --json"
+    options = "--length 3 5 --memory-locations 40 --sequences 7 --data-seed 2 --json"
     assert main(["evaluate", str(run), *options.split()]) == 0
     results = json.loads(capsys.readouterr().out)["results"]
     model = trained.load(run).model
@@ -157,12 +160,12 @@ def test_evaluate_can_add_results_to_the_card(tmp_path: Path) -> None:
     assert [(r["length"], r["sequences"]) for r in rows] == [(9, 5), (20, 5), (22, 100)]
 
 
-def test_choose_keeps_the_seed_that_does_best_at_what_is_asked(
+def test_select_keeps_the_seed_that_does_best_at_what_is_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny.finished(tmp_path / "x")
     options = "--length 3 4 --memory-locations 9 --sequences 5"
-    assert main(["choose", str(tmp_path / "x"), *options.split()]) == 0
+    assert main(["select", str(tmp_path / "x"), *options.split()]) == 0
     *seeds, kept = capsys.readouterr().out.splitlines()
     sequences = {20: 100, 22: 100, 3: 5, 4: 5}
     rates = {
@@ -183,10 +186,10 @@ def test_choose_keeps_the_seed_that_does_best_at_what_is_asked(
     ] * 3
 
 
-def test_choose_goes_no_further_with_a_seed_that_fails(tmp_path: Path) -> None:
+def test_select_goes_no_further_with_a_seed_that_fails(tmp_path: Path) -> None:
     tiny.finished(tmp_path / "x")
     options = "--length 5 6 --sequences 2 --give-up 0.01"
-    assert main(["choose", str(tmp_path / "x"), *options.split()]) == 0
+    assert main(["select", str(tmp_path / "x"), *options.split()]) == 0
     trials = files.read_trials(tmp_path / "x" / files.TRIALS)
     # Untrained, all of them fail at 5, and no longer one has more locations per vector.
     assert [[r.size["length"] for r in results] for results in trials.values()] == [
@@ -194,7 +197,7 @@ def test_choose_goes_no_further_with_a_seed_that_fails(tmp_path: Path) -> None:
     ] * 3
 
 
-def test_choose_tries_the_seeds_that_are_named_and_replaces_what_was_less(
+def test_select_tries_the_seeds_that_are_named_and_replaces_what_was_less(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny.finished(tmp_path / "x")
@@ -202,7 +205,7 @@ def test_choose_tries_the_seeds_that_are_named_and_replaces_what_was_less(
     rows = files.read_trials(tmp_path / "x" / files.TRIALS)
     kept = min(rows, key=lambda seed: rows[seed][1].wrong_bits)
     options = ["--length", "3", "20", "--sequences", "7", "--seeds", "1"]
-    assert main(["choose", folder, *options]) == 0
+    assert main(["select", folder, *options]) == 0
     trials = files.read_trials(tmp_path / "x" / files.TRIALS)
     assert [(r.size["length"], r.sequences) for r in trials[0]] == [
         (20, 100),
@@ -214,7 +217,7 @@ def test_choose_tries_the_seeds_that_are_named_and_replaces_what_was_less(
         (20, 7),
     ]
     assert trained.load(tmp_path / "x").card["seed"] == kept  # at length 22, as before
-    said = refused(capsys, 1, "choose", folder, "--length", 3, "--seeds", 9)
+    said = refused(capsys, 1, "select", folder, "--length", 3, "--seeds", "9")
     assert "seeds: got 9, needs one of the run's" in said
 
 
@@ -232,7 +235,7 @@ def test_what_takes_long_is_compiled_and_comes_to_the_same(
     monkeypatch.setattr(stacked, "Steps", counted)
     commands = (
         ["evaluate", str(tmp_path / "x"), "--length", "5", "9", "--sequences", "4"],
-        ["choose", str(tmp_path / "x"), "--length", "5", "9", "--sequences", "4"],
+        ["select", str(tmp_path / "x"), "--length", "5", "9", "--sequences", "4"],
     )
     for command in commands:
         monkeypatch.setattr(evaluation, "LONG", math.inf)
@@ -252,7 +255,7 @@ def test_what_takes_long_is_compiled_and_comes_to_the_same(
 def test_without_a_c_compiler_it_says_how_to_do_without(tmp_path: Path) -> None:
     """In a process of its own: PyTorch looks for compilers once, and keeps its code."""
     tiny.finished(tmp_path / "x")
-    command = ["choose", str(tmp_path / "x"), "--length", "5000", "--sequences", "60"]
+    command = ["select", str(tmp_path / "x"), "--length", "5000", "--sequences", "60"]
     nothing = {"CXX": "/nowhere", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, "-m", "ntm", *command],
@@ -271,7 +274,7 @@ def test_a_damaged_file_of_trials_is_refused(
 ) -> None:
     tiny.finished(tmp_path / "x")
     (tmp_path / "x" / files.TRIALS).write_text("seed,length\n0,many\n")
-    said = refused(capsys, 1, "choose", tmp_path / "x", "--length", 5)
+    said = refused(capsys, 1, "select", tmp_path / "x", "--length", 5)
     assert "trials.csv: is damaged" in said
 
 
@@ -294,6 +297,7 @@ def test_show_draws_pictures(run: Path, tmp_path: Path) -> None:
             "invalid int value: 'two'",
         ),
         (["train", "copy", "--out", "x", "--device", "tpu"], "there is no tpu here"),
+        (["train", "copy", "--out", "x", "--seeds", "8:"], "got '8:', needs 0:16 \\(0"),
         (["dance"], "invalid choice: 'dance'"),
         ([], "required: command"),
     ],
@@ -309,7 +313,7 @@ def test_a_wrong_command_is_refused_in_one_line(
     [
         ("--memory-locations 0", "memory_locations: got 0, needs at least 1"),
         ("--memory-locations 2", "memory_locations: got 2, needs at least 3"),
-        ("--seeds 0", "seeds: got (), needs one or more"),
+        ("--seeds 5:5", "seeds: got (), needs one or more"),
         ("--sequences 0", "sequences: got 0, needs at least 1"),
         ("--threads 0", "threads: got 0, needs at least 1"),
         ("--learning-rate -1", "learning_rate: got -1.0, needs more than 0"),
@@ -335,7 +339,7 @@ def test_what_is_not_there_or_not_finished_is_said_in_one_line(
     assert "length: got 0" in refused(
         capsys, 1, "evaluate", run, "--length", 0, "--json"
     )
-    for command in ("evaluate", "choose"):
+    for command in ("evaluate", "select"):
         none = ("--length", 3, "--memory-locations", 0)
         said = refused(capsys, 1, command, run, *none)
         assert "memory_locations: got 0, needs at least 1" in said
@@ -351,6 +355,91 @@ def test_a_gpu_that_is_not_there_is_said_in_one_line(
         capsys, 2, "train", "copy", "--out", tmp_path / "x", "--device", "cuda"
     )
     assert said == "ntm: device: there is no cuda here\n"
+
+
+def every_option() -> list[tuple[str, argparse.Action]]:
+    parsers = cli._parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    return [
+        (f"{name} {option.option_strings or option.dest}", option)
+        for name, parser in parsers.items()  # type: ignore[union-attr]
+        for option in parser._actions
+    ]
+
+
+UNITS = r"(sequence|vector|location|unit|layer|head|thread|number|share|times|norm|factor|channel|bit)"
+
+
+@pytest.mark.parametrize(("name", "option"), every_option(), ids=lambda x: str(x)[:30])
+def test_every_option_says_what_it_is_and_in_which_unit(
+    name: str, option: argparse.Action
+) -> None:
+    assert option.help, name
+    if option.type in (int, float):
+        assert re.search(UNITS, option.help), f"{name}: {option.help}"
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("0:3", (0, 1, 2)), ("8", (8,)), ("3,7", (3, 7)), ("5:7,1", (5, 6, 1))],
+)
+def test_a_set_of_seeds_is_written_in_one_way(
+    text: str, seeds: tuple[int, ...]
+) -> None:
+    for command in (["train", "copy", "--out", "x"], ["select", "x"]):
+        assert cli._parser().parse_args([*command, "--seeds", text]).seeds == seeds
+
+
+# Your own bits.
+
+
+def test_try_copies_what_is_typed_and_says_where_the_heads_were(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["10110010", "01100101", "11111111"]
+    assert main(["try", "copy-lstm", *words]) == 0
+    header, *steps, last = capsys.readouterr().out.splitlines()
+    assert header.split() == [
+        "step",
+        "input",
+        "write",
+        "head",
+        "read",
+        "head",
+        "answer",
+    ]
+    assert last == "0 of 24 bits wrong"
+    assert [line.split()[0] for line in steps] == [str(n) for n in range(1, 8)]
+    assert [line.split()[1] for line in steps[:3]] == words
+    assert [line.split()[-1] for line in steps[4:]] == words
+    model = ntm.load("copy-lstm")
+    _, _, trace = model.trace(Copy().from_words(words).inputs)
+    for head in (trace.write, trace.read):
+        for line, weighting in zip(steps, head.weighting[:, 0, 0], strict=True):
+            assert f" {weighting.argmax()} ({weighting.max():.2f})" in line
+
+
+def test_try_marks_each_wrong_bit_of_a_machine_that_has_learned_nothing(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["try", str(run), "10110010", "01100101"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    marks = [line for line in lines if line.endswith("wrong") and "^" in line]
+    count = sum(line.count("^") for line in marks)
+    assert lines[-1] == f"{count} of 16 bits wrong"
+    assert count > 0
+    answer, mark = lines[lines.index(marks[0]) - 1], marks[0]
+    begin = len(answer) - 8
+    word = "10110010" if answer.split()[0] == "4" else "01100101"
+    wrong = [a != b for a, b in zip(answer[begin:], word, strict=True)]
+    assert [c == "^" for c in mark[begin : begin + 8]] == wrong
+
+
+def test_try_says_which_bits_a_task_takes(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for word in ("101", "101100102", "1011001x"):
+        said = refused(capsys, 1, "try", run, "10110010", word)
+        assert said == f"ntm: bits: got {word}, needs 8 of 0 and 1\n"
 
 
 # Evaluation itself.

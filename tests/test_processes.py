@@ -28,7 +28,7 @@ from ntm.training.trainer import Trainer
 SIZES: dict[str, Any] = {"batch_size": 32, "evaluate_every": 32}
 SIZES |= {"evaluation_sequences": 32, "sequences": 128}
 OPTIONS = ["--eager", "--threads", "1"]
-TRAIN = ["train", "copy", "--seeds", "3", "--memory-locations", "30", *OPTIONS]
+TRAIN = ["train", "copy", "--seeds", "0:3", "--memory-locations", "30", *OPTIONS]
 TRAIN += ["--memory-width", "4", "--controller-size", "6"]
 for _name, _value in SIZES.items():
     TRAIN += ["--" + _name.replace("_", "-"), str(_value)]

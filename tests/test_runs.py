@@ -76,7 +76,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 def test_killed_by_force_it_goes_on_and_ends_with_the_same_bits(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ntm"]
     settings = (
-        "--eager --threads 1 --seeds 2 --sequences 60 --batch-size 2 --evaluate-every 2 "
+        "--eager --threads 1 --seeds 0:2 --sequences 60 --batch-size 2 --evaluate-every 2 "
         "--memory-locations 30 --memory-width 4 --controller-size 6"
     )
     train = [*command, "train", "copy", *settings.split()]

@@ -22,18 +22,18 @@ run() {
 
 # try NAME LENGTHS LOCATIONS SEQUENCES: all seeds, but those that fail go no further.
 try() {
-  $python -m ntm choose "$runs/$1" --length $2 --memory-locations "$3" --sequences "$4" \
+  $python -m ntm select "$runs/$1" --length $2 --memory-locations "$3" --sequences "$4" \
     --give-up 0.01 --device "$device"
 }
 
 # Thirty-two seeds of each controller; then a second, shorter stage with few locations.
 second="--learning-rate 3e-4 --warmup-until 0.05 --hold-until 0.5 --decay-until 1 --sequences 24000"
 # Of the seeds that are without a wrong bit at the end, the one to ship was then found by
-# `choose --seeds` with 1,000 sequences of each of the lengths 1 to 20, 30, 50, 80 and 120,
+# `select --seeds` with 1,000 sequences of each of the lengths 1 to 20, 30, 50, 80 and 120,
 # with 100 of 500 and 1,000 in 1,024 locations, and with 10 of 10,000.
 for controller in lstm feedforward; do
-  run "$controller-first" --controller "$controller" --seeds 32
-  run "copy-$controller" --controller "$controller" --seeds 32 --first "$runs/$controller-first" \
+  run "$controller-first" --controller "$controller" --seeds 0:32
+  run "copy-$controller" --controller "$controller" --seeds 0:32 --init-from "$runs/$controller-first" \
     --training-locations 22 $second
   try "copy-$controller" "10 20 30 50 80 120" 128 100
   try "copy-$controller" "200 500 1000" 1024 5
@@ -46,10 +46,10 @@ done
 # What write heads do while they answer, after either stage; and two variants.
 $python book/_tools/write_heads.py "$runs/lstm-first" "$runs/copy-lstm" \
   "$runs/feedforward-first" "$runs/copy-feedforward" >"$runs/heads.csv"
-run few-28 --controller feedforward --seeds 32 --first "$runs/feedforward-first" \
+run few-28 --controller feedforward --seeds 0:32 --init-from "$runs/feedforward-first" \
   --training-locations 28 $second
 for controller in lstm feedforward; do
-  run "k-quarter-$controller" --controller "$controller" --seeds 32 --task.biased-share 0.25
+  run "k-quarter-$controller" --controller "$controller" --seeds 0:32 --task.biased-share 0.25
 done
 
 # How a write head loses a step: the first of the LSTM's seeds that does, on this sequence.
@@ -57,8 +57,8 @@ $python book/_tools/write_lost_step.py "$runs/copy-lstm" 10 5000 8192 >"$runs/lo
 
 # The LSTM without a memory, for comparison (its seeds were trained one by one, as many as
 # there was time for), and the paper's own recipe.
-run copy-baseline --model baseline --seeds 32 --sequences 200000 --batch-size 32 --evaluate-every 1600 \
+run copy-baseline --model baseline --seeds 0:32 --sequences 200000 --batch-size 32 --evaluate-every 1600 \
   --ema-decay 0.995 --hold-until 0.5 --decay-until 1 --clip-usual inf --task.biased-share 0
-run paper --controller lstm --seeds 4 --sequences 24000 --batch-size 1 --optimizer rmsprop \
+run paper --controller lstm --seeds 0:4 --sequences 24000 --batch-size 1 --optimizer rmsprop \
   --learning-rate 1e-4 --warmup-until 0 --hold-until 0.999 --decay-until 1 --clip-usual inf --clip-norm inf \
   --clip-component 10 --ema-decay 0 --task.biased-share 0

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -92,9 +92,29 @@ class Task(abc.ABC):
         """
         return [self.test_size]
 
+    def from_words(self, words: Sequence[str]) -> Batch:
+        """Return a single sequence, made of what somebody has typed.
+
+        Raises:
+            ValueError: the word that cannot be, or the task takes no words.
+        """
+        raise ValueError(f"task {self.name}: takes no sequence that is typed")
+
     def optimum_bits(self, *size: int) -> float | None:
         """Return the least expected cost in bits per sequence; None if not known."""
         return None
+
+
+def vectors_from_words(words: Sequence[str], bits: int) -> Tensor:
+    """Return words such as ``10110010`` as vectors, ``(length, 1, bits)``.
+
+    Raises:
+        ValueError: a word has not so many bits, or something else than 0 and 1.
+    """
+    for word in words:
+        if len(word) != bits or set(word) - {"0", "1"}:
+            raise ValueError(f"bits: got {word}, needs {bits} of 0 and 1")
+    return torch.tensor([[[float(bit) for bit in word]] for word in words])
 
 
 def named(task: Task, size: Size) -> dict[str, int]:

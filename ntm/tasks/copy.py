@@ -1,12 +1,14 @@
 """Copy: see a random sequence, then say it again from memory (the paper's 4.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
+from torch import Tensor
 
 from ntm._checks import require_whole
-from ntm.tasks.base import Batch, Size, Task
+from ntm.tasks.base import Batch, Size, Task, vectors_from_words
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,8 @@ class Copy(Task):
 
     Args:
         bits: channels of a vector.
-        shortest, longest: lengths in training are uniform from shortest to longest,
-            both of them included.
+        shortest: how many vectors the shortest sequence of training has.
+        longest: how many the longest has; lengths are uniform, both included.
         biased_share: the share of sequences in which a one is not as likely as a zero:
             how likely is drawn for each of these, evenly from 0 to 1.  Silent vectors,
             and equal ones, are rare in fair sequences.
@@ -109,6 +111,18 @@ class Copy(Task):
             bias, likely = torch.rand(2, batch_size, 1, generator=generator)
             ones = (torch.rand(shape, generator=generator) < likely).float()
             vectors = torch.where(bias < self.biased_share, ones, vectors)
+        return self._ask(vectors)
+
+    def from_words(self, words: Sequence[str]) -> Batch:
+        """Return the sequence of these vectors, each a word such as ``10110010``.
+
+        Raises:
+            ValueError: a word that is no vector of this task.
+        """
+        return self._ask(vectors_from_words(words, self.bits))
+
+    def _ask(self, vectors: Tensor) -> Batch:
+        length, batch_size, _ = vectors.shape
         inputs = torch.zeros(2 * length + 1, batch_size, self.input_size)
         inputs[:length, :, : self.bits] = vectors
         inputs[length, :, self.bits] = 1

@@ -1,7 +1,9 @@
 """A task's options and sizes by name: in settings, in files and on the command line."""
 
 import dataclasses
+import inspect
 import itertools
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +15,13 @@ def plain(kind: type[Task]) -> dict[str, Any]:
     """Return a task's options and their defaults."""
     fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(kind)  # type: ignore[arg-type]
     return {field.name: field.default for field in fields}
+
+
+def described(kind: type) -> dict[str, str]:
+    """Return what the docstring of a class says of each of its arguments."""
+    text = (inspect.getdoc(kind) or "").partition("Args:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", text, re.MULTILINE)
+    return {name: " ".join(said.split()).replace("`", "") for name, said in entries}
 
 
 def in_training(kind: type[Task], given: Mapping[str, Any]) -> dict[str, Any]:

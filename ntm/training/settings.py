@@ -39,31 +39,36 @@ class Settings:
     """What is trained, on what, and how.
 
     Args:
-        task: a name in `ntm.tasks.TASKS`.
+        task: what is learned, a name in `ntm.tasks.TASKS`.
         task_options: options of the task by name; those left out become what is usual.
-        model: ``"ntm"``, or ``"baseline"`` for the stacked LSTM.
-        controller, controller_size, memory_locations, memory_width, num_heads,
-            shift_range: as `ntm.machine.NTM` takes them.
-        baseline_size, baseline_layers: size and layers of `ntm.baseline.Baseline`.
+        model: ``ntm``, or ``baseline`` for the stacked LSTM without a memory.
+        controller: what drives the heads, a name in `ntm.controllers.CONTROLLERS`.
+        controller_size: units of the controller's layer.
+        memory_locations: N, locations of the memory.
+        memory_width: W, numbers in a location.
+        num_heads: write heads, and as many read heads.
+        shift_range: how many locations a head can move in a step, forward or back.
+        baseline_size: units of each layer of the baseline.
+        baseline_layers: layers of the baseline.
         seeds: one machine each, trained side by side.
-        sequences: how many each seed sees, in whole batches.
-        batch_size: how many it sees before each update.
+        sequences: how many sequences each seed sees, in whole batches.
+        batch_size: how many sequences each seed sees before an update.
         optimizer: a name in `ntm.training.optimizers.OPTIMIZERS`.
-        learning_rate: the largest.
-        warmup_until, hold_until, decay_until: the learning rate rises until the first
-            of these shares of the run, stays until the second, falls until the third,
-            and stays low.
+        learning_rate: the largest learning rate, a factor of each update.
+        warmup_until: share of the run, 0 to 1, in which the learning rate rises.
+        hold_until: share of the run until which the learning rate stays the largest.
+        decay_until: share of the run until which it falls; then it stays low.
         clip_usual: a gradient longer than this many times what is usual is shortened to
             it.  Usual is the root mean square of the last 1,000 norms or so.  The limit
             grows as the learning rate falls, so that it limits the step.
-        clip_norm: a gradient longer than this is shortened to it.
-        clip_component: each number of a gradient is held within ± this.
-        ema_decay: how much of the running average of the parameters stays from one
-            update to the next; it is this average that is judged and kept.
-        training_locations: memory locations while learning; 0 for all that the machine
-            has.  With few, writing over what is not yet read has a price.
-        evaluate_every: sequences between two evaluations.
-        evaluation_sequences: sequences of an evaluation.
+        clip_norm: a gradient whose norm is larger than this is shortened to it.
+        clip_component: the numbers of a gradient are held within plus or minus this.
+        ema_decay: the share of the running average of the parameters that stays at an
+            update; it is this average that is judged and kept.
+        training_locations: locations of the memory while learning; 0 for all there are.
+            With few, writing over what is not yet read has a price.
+        evaluate_every: how many sequences each seed sees between two evaluations.
+        evaluation_sequences: how many sequences an evaluation takes.
 
     Raises:
         TypeError, ValueError: the setting, what it got and what it needs.
