@@ -38,7 +38,9 @@ def rmsprop(gradient: Tensor, memory: Memory, rate: float) -> tuple[Tensor, Memo
     """
     square = 0.95 * memory["square"] + 0.05 * gradient**2
     mean = 0.95 * memory["mean"] + 0.05 * gradient
-    step = rate * gradient / (square - mean**2 + 1e-4).sqrt()
+    # Rounding may take a variance below 0, by more than the constant.
+    variance = (square - mean**2).clamp_min(0)
+    step = rate * gradient / (variance + 1e-4).sqrt()
     change = 0.9 * memory["change"] - step
     count = memory["count"] + 1
     return change, {"mean": mean, "square": square, "change": change, "count": count}

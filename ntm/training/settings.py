@@ -132,6 +132,8 @@ class Settings:
                 raise ValueError(
                     f"{name}: got {getattr(self, name)}, needs more than 0"
                 )
+        if math.isinf(self.learning_rate):
+            raise ValueError("learning_rate: got inf, needs a finite number")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(
                 f"ema_decay: got {self.ema_decay}, needs 0 ≤ ema_decay < 1"
