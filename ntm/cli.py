@@ -20,7 +20,6 @@ import torch
 
 from ntm import pretrained
 from ntm.controllers import CONTROLLERS
-from ntm.fast.compiler import CompilerError
 from ntm.runs import files, processes, trained
 from ntm.runs.files import FolderError
 from ntm.runs.run import Run, TooManySeedsError, default_trials, remove_unlearned
@@ -30,7 +29,7 @@ from ntm.tasks.options import sizes as sizes_from
 from ntm.training.evaluation import Result, Trial, evaluate, worth_compiling
 from ntm.training.optimizers import OPTIMIZERS
 from ntm.training.settings import MODELS, Settings
-from ntm.training.stacked import StackedModels
+from ntm.training.stacked import CompilerError, stacked_models
 from ntm.training.trainer import solved_after
 from ntm.training.transcript import transcript
 
@@ -383,7 +382,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     trials = [Trial(size, options.memory_locations) for size in sizes]
     many = options.sequences
     compiled = options.compiled and worth_compiling(model, task, trials, many)
-    fast = StackedModels(model.to(device)) if compiled else None
+    fast = stacked_models(model.to(device)) if compiled else None
     columns = (*task.size_names, "locations", "sequences", "wrong bits", "exact")
     if not options.json:
         print(*(f"{name:>10}" for name in columns))

@@ -131,6 +131,13 @@ def tree_map(function: Callable[..., Tensor], first: Tree, *others: Tree) -> Tre
     return made
 
 
+def tensors_in(tree: Any) -> list[Tensor]:
+    """Return all tensors of a tree, in their order."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    return [tensor for part in tree for tensor in tensors_in(part)]
+
+
 def require_state(
     name: str, state: Any, needed: Any, batch: tuple[int, ...], like: Tensor
 ) -> None:

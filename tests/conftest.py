@@ -18,6 +18,21 @@ def _reproducible() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the functions that are compiled: to themselves, which takes no time."""
+    from ntm.fast import inductor
+
+    names: list[str] = []
+
+    def compile_for(function: Any, tensors: Any) -> Any:
+        names.append(function.__name__)
+        return function
+
+    monkeypatch.setattr(inductor, "compile_for", compile_for)
+    return names
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """One browser for all pages; only those tests that ask for it need one."""

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils import _pytree as pytree
 
 from ntm.baseline import Baseline
 from ntm.machine import NTM
+from ntm.recurrent import tensors_in
 
 INPUTS, OUTPUTS, LOCATIONS, WIDTH, SIZE = 3, 2, 11, 4, 5
 
@@ -54,4 +54,4 @@ def run(model: nn.Module, parameters: dict[str, Tensor], inputs: Tensor) -> Tens
 
 
 def leaves(tree: object) -> list[Tensor]:
-    return pytree.tree_leaves(tree)
+    return tensors_in(tree)

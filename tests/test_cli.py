@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tiny
@@ -17,10 +16,9 @@ import torch
 import ntm
 from ntm import cli
 from ntm.cli import main
-from ntm.fast import compiler
 from ntm.runs import files, trained
 from ntm.tasks import Copy
-from ntm.training import evaluation, stacked
+from ntm.training import evaluation
 from ntm.training.evaluation import evaluate
 
 
@@ -222,17 +220,12 @@ def test_select_tries_the_seeds_that_are_named_and_replaces_what_was_less(
 
 
 def test_what_takes_long_is_compiled_and_comes_to_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    compiled: list[str],
 ) -> None:
     tiny.finished(tmp_path / "x")
-    compiled: list[int] = []
-    steps = stacked.Steps
-
-    def counted(*given: Any) -> compiler.Steps:
-        compiled.append(1)
-        return steps(*given)
-
-    monkeypatch.setattr(stacked, "Steps", counted)
     commands = (
         ["evaluate", str(tmp_path / "x"), "--length", "5", "9", "--sequences", "4"],
         ["select", str(tmp_path / "x"), "--length", "5", "9", "--sequences", "4"],
@@ -248,8 +241,8 @@ def test_what_takes_long_is_compiled_and_comes_to_the_same(
         assert not compiled
         assert main(command) == 0
         assert capsys.readouterr().out == expected
-        assert compiled.pop()  # once for all lengths and all seeds
-        assert not compiled
+        assert compiled == ["_all_forward"]  # once for all lengths and all seeds
+        compiled.clear()
 
 
 def test_without_a_c_compiler_it_says_how_to_do_without(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_write_is_that_of_the_memory() -> None:
     memory = torch.randn(2, LOCATIONS, WIDTH, dtype=torch.float64)
     w = torch.rand(2, 3, LOCATIONS, dtype=torch.float64).softmax(dim=-1)
     e, a = torch.rand(2, 2, 3, WIDTH, dtype=torch.float64)
-    assert_close(fused.written(memory.mT, w, e, a).mT, write(memory, w, e, a))
+    assert_close(fused.write(memory.mT, w, e, a).mT, write(memory, w, e, a))
 
 
 def test_no_number_stands_in_for_zero_that_is_zero() -> None:

@@ -4,16 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
-from machines import leaves
 
 import ntm
 from ntm import pretrained
 from ntm.baseline import Baseline
+from ntm.fast.compiler import CompiledModels
 from ntm.machine import NTM
 from ntm.recurrent import Recurrent
 from ntm.tasks import Copy
 from ntm.training.evaluation import Result, evaluate
-from ntm.training.stacked import StackedModels
 from ntm.training.trainer import solved_after
 
 BASELINE = Path(__file__).parent.parent / "book" / "machines" / "copy-baseline"
@@ -128,19 +127,20 @@ def test_sequences_never_seen_come_out_without_a_wrong_bit(
 
 
 @every_machine
+@pytest.mark.usefixtures("compiled")
 def test_a_compiled_population_finds_the_same_wrong_bits(name: str) -> None:
     """More vectors than locations: many bits are wrong, and all the same ones."""
     model = ntm.load(name).double()
     told = {"size": 40, "sequences": 3, "memory_locations": 24}
     alone = evaluate(model, Copy(), **told)
     assert alone.wrong_bits > 40
-    assert evaluate(model, Copy(), **told, fast=StackedModels(model)) == alone
+    assert evaluate(model, Copy(), **told, fast=CompiledModels(model)) == alone
 
 
 def test_a_population_of_another_structure_is_refused() -> None:
     lstm, feedforward = (ntm.load(name) for name in ("copy-lstm", MACHINES[0]))
     with pytest.raises(ValueError, match="fast: got a population of another structure"):
-        evaluate(feedforward, Copy(), 3, fast=StackedModels(lstm))
+        evaluate(feedforward, Copy(), 3, fast=CompiledModels(lstm))
 
 
 @every_model
@@ -148,4 +148,4 @@ def test_a_loaded_model_is_ready_and_not_to_be_trained_by_accident(name: str) ->
     model = ntm.load(name, Recurrent)
     assert not model.training
     assert not any(p.requires_grad for p in model.parameters())
-    assert all(tensor.isfinite().all() for tensor in leaves(model.state_dict()))
+    assert all(tensor.isfinite().all() for tensor in model.state_dict().values())

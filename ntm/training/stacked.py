@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.utils import _pytree as pytree
 
-from ntm.fast import step as fused
-from ntm.fast.compiler import Steps, contiguous_like, unroll
+
+class CompilerError(RuntimeError):
+    """A step that PyTorch cannot compile here; says how to do without."""
 
 
 class _Method(nn.Module):
@@ -24,26 +24,25 @@ class _Method(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, name: str, *arguments: Any) -> Any:
-        if name == "fused":
-            return fused.step(self.model, *arguments)
-        return getattr(self.model, name)(*arguments)
+    def forward(self, name: str, *arguments: Any, **settings: Any) -> Any:
+        return getattr(self.model, name)(*arguments, **settings)
 
 
 class StackedModels:
     """A model whose parameters come from outside, for many seeds at once.
 
     Args:
-        model: gives the structure; its own parameters are never used.
-        compiled: whether steps run through the compiler, as in `ntm.fast.compiler`.
+        model: gives the structure; its own parameters are never used.  Any module with
+            the methods ``initial_state(batch_size, **settings)`` and ``step(inputs,
+            state)``, as `ntm.machine.NTM` has them.
     """
 
-    def __init__(self, model: nn.Module, compiled: bool = True):
+    compiled = False
+
+    def __init__(self, model: nn.Module):
         self._method = _Method(model)
-        self.compiled = compiled
         self.shapes = {n: p.shape for n, p in model.named_parameters()}
         self.size = sum(shape.numel() for shape in self.shapes.values())
-        self._known: dict[Any, Steps] = {}
 
     def stack(self, models: Sequence[nn.Module]) -> Tensor:
         """Return the parameters of these models, ``(seeds, P)``."""
@@ -66,21 +65,23 @@ class StackedModels:
         Args:
             parameters: ``(seeds, P)``.
             inputs: ``(time, seeds, batch, input_size)``.
-            settings: passed on to the model's ``initial_state``.
+            settings: passed on to the model's ``initial_state``, by name.
 
         Returns:
             ``(time, seeds, batch, output_size)``.
+
+        Raises:
+            TypeError: a setting that the model's ``initial_state`` does not have.
         """
-        named = self.named(parameters)
-        batch_size = inputs.shape[2]
+        named, batch_size = self.named(parameters), inputs.shape[2]
 
         def begin(mine: dict[str, Tensor]) -> Any:
-            return self._call(mine, "initial_state", batch_size, *settings.values())
+            return self._call(mine, "initial_state", batch_size, **settings)
 
-        state = pytree.tree_map(contiguous_like, vmap(begin)(named))
-        if self.compiled:
-            inputs = inputs.contiguous()
-            return unroll(self._steps(named, inputs[0], state), named, inputs, state)
+        return self._unroll(named, inputs, vmap(begin)(named))
+
+    def _unroll(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Tensor:
+        """Return the logits from the first step to the last."""
         step = vmap(lambda mine, x, state: self._call(mine, "step", x, state))
         outputs = []
         for x in inputs.unbind(0):
@@ -88,18 +89,24 @@ class StackedModels:
             outputs.append(y)
         return torch.stack(outputs)
 
-    def _call(self, named: dict[str, Tensor], name: str, *arguments: Any) -> Any:
+    def _call(
+        self, named: dict[str, Tensor], name: str, *arguments: Any, **settings: int
+    ) -> Any:
         prefixed = {f"model.{n}": p for n, p in named.items()}
-        return functional_call(self._method, prefixed, (name, *arguments))
+        return functional_call(self._method, prefixed, (name, *arguments), settings)
 
-    def _steps(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Steps:
-        """Return the compiled step for such tensors, which is made only once.
 
-        Twice, if it was first made without the way back and that is needed later.
-        """
-        tensors = pytree.tree_leaves((named, inputs, state))
-        alike = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
-        known = self._known.get(alike)
-        if known is None or (known.backward is None and torch.is_grad_enabled()):
-            known = self._known[alike] = Steps(self._method, named, inputs, state)
-        return known
+def stacked_models(model: nn.Module, compiled: bool = True) -> StackedModels:
+    """Return a model for many seeds at once, compiled if wanted.
+
+    Without the folder ``ntm/fast``, which nothing else needs, it is never compiled.
+    """
+    if compiled:
+        try:
+            from ntm.fast.compiler import CompiledModels
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("ntm.fast"):
+                raise
+        else:
+            return CompiledModels(model)
+    return StackedModels(model)

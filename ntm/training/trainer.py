@@ -16,7 +16,7 @@ from torch import Tensor
 from ntm.tasks import Batch, cost_in_bits, wrong_bits
 from ntm.training import optimizers
 from ntm.training.settings import Settings
-from ntm.training.stacked import StackedModels
+from ntm.training.stacked import stacked_models
 
 
 class Evaluation(NamedTuple):
@@ -32,7 +32,7 @@ class Evaluation(NamedTuple):
 
 
 class Stopped(NamedTuple):
-    """A seed that had to stop, because a number of its gradient was not finite."""
+    """A seed that had to stop: a number of its gradient or update was not finite."""
 
     seed: int
     update: int
@@ -42,8 +42,8 @@ class Stopped(NamedTuple):
     def __str__(self) -> str:
         return (
             f"seed {self.seed} stopped at update {self.update} ({self.sequences} "
-            f"sequences): the gradient of {self.parameter} is not finite; its last "
-            "good parameters are kept"
+            f"sequences): the gradient of {self.parameter}, or its update, is not "
+            "finite; its last good parameters are kept"
         )
 
 
@@ -73,7 +73,7 @@ class Trainer:
         self.task = settings.make_task()
         self.training_task = settings.make_task(learning=True)
         models = [settings.make_model(seed) for seed in settings.seeds]
-        self.stacked = StackedModels(models[0].to(device), compiled)
+        self.stacked = stacked_models(models[0].to(device), compiled)
         self.parameters = self.stacked.stack(models).to(device)
         self.ema = self.parameters.clone()
         self.optimizer_state = optimizers.start(self.parameters)
@@ -115,15 +115,16 @@ class Trainer:
         change, optimizer_state = optimizers.OPTIMIZERS[self.settings.optimizer](
             limited, self.optimizer_state, now
         )
+        moved = self.parameters + change
         self.updates += 1
-        self._stop_where_not_finite(gradient)
+        self._stop_where_not_finite(gradient, moved)
         moves = self.active.unsqueeze(-1)
         # Both averages are of few updates at first, so that they do not lag behind.
         new = max(1 / self.updates, 1e-3)
         sq_norm = limited.square().sum(-1, keepdim=True)
         mean_sq_norm = (1 - new) * self.mean_sq_norm + new * sq_norm
         self.mean_sq_norm = torch.where(moves, mean_sq_norm, self.mean_sq_norm)
-        self.parameters = torch.where(moves, self.parameters + change, self.parameters)
+        self.parameters = torch.where(moves, moved, self.parameters)
         stays = min(self.settings.ema_decay, self.updates / (self.updates + 9))
         mixed = stays * self.ema + (1 - stays) * self.parameters
         self.ema = torch.where(moves, mixed, self.ema)
@@ -219,13 +220,15 @@ class Trainer:
             name: on_device[f"optimizer.{name}"] for name in self.optimizer_state
         }
 
-    def _stop_where_not_finite(self, gradient: Tensor) -> None:
-        fails = self.active & ~gradient.isfinite().all(dim=-1)
+    def _stop_where_not_finite(self, gradient: Tensor, moved: Tensor) -> None:
+        """Stop the seeds whose gradient, or what it makes of them, is not finite."""
+        finite = gradient.isfinite() & moved.isfinite()
+        fails = self.active & ~finite.all(dim=-1)
         if not fails.any():
             return
         for row in fails.nonzero().flatten().tolist():
-            parts = self.stacked.named(gradient[row]).items()
-            guilty = [name for name, part in parts if not part.isfinite().all()]
+            parts = self.stacked.named(finite[row]).items()
+            guilty = [name for name, part in parts if not part.all()]
             seed = self.settings.seeds[row]
             at = (self.updates, self.sequences, ", ".join(guilty))
             self.stopped.append(Stopped(seed, *at))
@@ -250,7 +253,7 @@ def clip_gradient(
         settings: the limits, ``clip_usual``, ``clip_norm`` and ``clip_component``.
     """
     norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-    times = settings.clip_usual * settings.learning_rate / max(now, 1e-12)
+    times = settings.clip_usual * settings.learning_rate / now
     allowed = torch.where(mean_sq_norm > 0, times * mean_sq_norm.sqrt(), math.inf)
     allowed = allowed.clamp_max(settings.clip_norm)
     shortened: Tensor = gradient * (allowed / norm).clamp_max(1)
@@ -258,10 +261,14 @@ def clip_gradient(
 
 
 def learning_rate_at(settings: Settings, sequences: int) -> float:
-    """Return the learning rate after so many sequences: rise, hold, fall, low."""
+    """Return the learning rate after so many sequences: rise, hold, fall, low.
+
+    It is that of the next update, and never 0: the first one learns, too.
+    """
     done = sequences / settings.sequences
     if done < settings.warmup_until:
-        return settings.learning_rate * done / settings.warmup_until
+        risen = done + settings.batch_size / settings.sequences
+        return settings.learning_rate * min(1.0, risen / settings.warmup_until)
     if done < settings.hold_until:
         return settings.learning_rate
     fallen = min(
