@@ -8,9 +8,11 @@ import torch
 from test_cli import refused
 from torch.utils.flop_counter import FlopCounterMode
 
+from ntm import minimal
 from ntm.cli import main
 from ntm.fast import bench
 
+NTM = minimal.NTM
 CPU = torch.device("cpu")
 
 
@@ -61,20 +63,26 @@ def test_the_table_has_a_line_for_each_case(capsys: pytest.CaptureFixture[str]) 
         assert line.split()[-6:-4] == [str(seeds), str(batch)]
 
 
-def test_the_textbook_learns_with_the_same_sequences() -> None:
-    update = bench.textbook_update(bench._textbook(), 1, length=1)
+def test_the_plain_row_is_the_machine_in_one_file_beside_a_floor_of_its_own() -> None:
+    """Its controller is feed-forward; it erases and adds by a product, the floor neither."""
+    assert "plain" in {variant for variant, _, _ in bench.cases(CPU, quick=False)}
+    weights = 29 * 100 + 100 * 92 + 120 * 8
+    each = 3 * 2 * 41 * 3 * (weights + 3 * 128 * 20)
+    assert flops(bench.floor(1, 3, CPU, controller="feedforward")) == each
+    changing = 3 * 2 * 41 * 3 * 2 * 128 * 20
+    assert flops(bench.plain_update(3, CPU)) == each + changing
+
+
+def test_the_plain_row_learns_at_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[minimal.NTM] = []
+    monkeypatch.setattr(
+        minimal, "NTM", lambda *sizes: made.append(NTM(*sizes)) or made[0]
+    )
+    update = bench.plain_update(2, CPU, length=1)
+    before = [parameter.clone() for parameter in made[0].parameters()]
     update()
-
-
-def test_without_a_checkout_the_textbook_is_left_out_and_said(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    assert "textbook" in {variant for variant, _, _ in bench.cases(CPU, quick=False)}
-    monkeypatch.setattr(bench, "TEXTBOOK", tmp_path / "textbook.py")
-    assert "textbook" not in {
-        variant for variant, _, _ in bench.cases(CPU, quick=False)
-    }
-    assert capsys.readouterr().err.count("\n") == 1
+    for old, new in zip(before, made[0].parameters(), strict=True):
+        assert not torch.equal(old, new)
 
 
 def test_peak_counts_what_is_in_use_at_once() -> None:

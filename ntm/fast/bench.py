@@ -6,29 +6,24 @@ are those that the processor spent on this program, so that others do not count.
 """
 
 import gc
-import importlib.util
 import json
-import sys
 import time
 from collections.abc import Callable
 from itertools import accumulate
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from ntm import minimal
 from ntm.runs.provenance import device_name, versions
-from ntm.tasks import Batch, Copy, cost_in_bits
+from ntm.tasks import Batch, Copy
 from ntm.training.settings import Settings
 from ntm.training.trainer import Trainer
 
 LENGTH = 20
 WIDTH, SIZE, CHANNELS, BITS = 20, 100, 9, 8
-TEXTBOOK = Path(__file__).parents[2] / "tests" / "textbook.py"
-"""The plain transcription of the equations, which only a checkout has."""
 
 
 def floor(
@@ -37,10 +32,11 @@ def floor(
     device: torch.device,
     steps: int = 2 * LENGTH + 1,
     n: int = 128,
+    controller: str = "lstm",
 ) -> Callable[[], None]:
     """Return a function that does one update's matrix products and nothing else.
 
-    For each step the products of the controller's gates, the heads and the output, one
+    For each step the products of the controller's layer, the heads and the output, one
     a seed; and for each sequence the key with the memory, twice, and the weighting with
     the memory.  Forward one product each, backward two: by what went in, and by the
     weights or the memory.  They are called one by one, as large as a step makes them,
@@ -54,7 +50,10 @@ def floor(
     def r(*shape: int) -> Tensor:
         return torch.randn(*shape, device=device)
 
-    sizes = ((CHANNELS + WIDTH + SIZE, 4 * SIZE), (SIZE, 4 * WIDTH + 12))
+    first = (CHANNELS + WIDTH + SIZE, 4 * SIZE)
+    if controller == "feedforward":
+        first = (CHANNELS + WIDTH, SIZE)
+    sizes = (first, (SIZE, 4 * WIDTH + 12))
     layers = [
         (r(seeds, batch, i), r(seeds, o, i), r(seeds, batch, o))
         for i, o in (*sizes, (SIZE + WIDTH, BITS))
@@ -106,38 +105,23 @@ def training(
     return made
 
 
-def textbook_update(
-    module: ModuleType, batch: int, length: int = LENGTH
+def plain_update(
+    batch: int, device: torch.device, length: int = LENGTH
 ) -> Callable[[], None]:
-    """Return an update of the textbook's machine, with PyTorch's own Adam."""
-    ours = training(1, batch, torch.device("cpu"), compiled=False, length=length)
-    model = ours.settings.make_model(0)
-    named = dict(model.named_parameters())
-    learner = torch.optim.Adam(named.values(), lr=1e-3)
+    """Return an update of `ntm.minimal`, as its own training does it."""
+    machine = minimal.NTM(CHANNELS, BITS).to(device)
+    optimizer = torch.optim.Adam(machine.parameters())
 
     def update() -> None:
-        drawn = ours.next_batch()
-        state = module.initial_state(named, batch, 128)
-        outputs: list[Tensor] = []
-        for x in drawn.inputs[:, 0]:
-            y, state = module.step(named, x, state)
-            outputs.append(y)
-        bits = cost_in_bits(torch.stack(outputs).unsqueeze(1), drawn)
-        learner.zero_grad()
-        (bits.mean() / (length * BITS)).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        learner.step()
+        inputs, vectors = (t.to(device) for t in minimal.copy(batch, length))
+        answer = machine(inputs)[-length:]
+        loss = nn.functional.binary_cross_entropy_with_logits(answer, vectors)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(machine.parameters(), 1.0)
+        optimizer.step()
 
     return update
-
-
-def _textbook() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("textbook", TEXTBOOK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _clock(device: torch.device) -> float:
@@ -240,8 +224,9 @@ def measured(
 ) -> Row:
     """Return one line: an update of this variant, in turns with its floor."""
     work: Callable[[], None]
-    if variant == "textbook":
-        work = textbook_update(_textbook(), batch)
+    controller = "feedforward" if variant == "plain" else "lstm"
+    if variant == "plain":
+        work = plain_update(batch, device)
     else:
         made = training(seeds, batch, device, compiled=variant != "eager")
         if "bfloat16" in variant:
@@ -249,7 +234,8 @@ def measured(
         if "graph" in variant:
             made = replayed(made)
         work = made.update
-    ours, least_of_all = seconds([work, floor(seeds, batch, device)], device, least)
+    products = floor(seeds, batch, device, controller=controller)
+    ours, least_of_all = seconds([work, products], device, least)
     return Row(
         variant,
         device.type,
@@ -265,14 +251,10 @@ def measured(
 def cases(device: torch.device, quick: bool) -> list[tuple[str, int, int]]:
     """Return what is measured: variant, seeds, batch."""
     if quick:
-        return [("eager", 1, 1), ("eager", 8, 1)]
-    alone = ["eager", "compiled"]
+        return [("plain", 1, 1), ("eager", 1, 1), ("eager", 8, 1)]
+    alone = ["plain", "eager", "compiled"]
     if device.type == "cuda":
         alone += ["CUDA graph", "CUDA graph, bfloat16"]
-    elif TEXTBOOK.exists():
-        alone.insert(0, "textbook")
-    else:
-        print("ntm: textbook: skipped, it comes with a checkout only", file=sys.stderr)
     batches = (1, 16, 64)
     found = [(variant, 1, batch) for variant in alone for batch in batches]
     found += [("many seeds", 8, 8)]
