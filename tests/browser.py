@@ -1,7 +1,8 @@
 """The built book in a real Chromium: one visit a page and theme, with the network cut.
 
 A visit notes what the page asked for and complained about; the tests look at the page
-itself. No test decides here what is right.
+itself. No test decides here what is right. One window shows page after page: to open a
+new one takes as long as to load a page.
 """
 
 import io
@@ -49,12 +50,12 @@ def chromium(playwright: Playwright) -> Browser:
 
 
 class Visit:
-    """A page open in one theme, and what it asked for and complained about so far."""
+    """A window in one theme, and what its page asked for and complained about so far."""
 
     def __init__(
-        self, browser: Browser, name: str, theme: str, has_scripts: bool = True
+        self, browser: Browser, theme: str = "light", has_scripts: bool = True
     ) -> None:
-        self.name, self.theme, self.has_scripts = name, theme, has_scripts
+        self.name, self.theme, self.has_scripts = "", theme, has_scripts
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.failures: list[str] = []
@@ -65,8 +66,11 @@ class Visit:
             reduced_motion="reduce",
             java_script_enabled=has_scripts,
         )
+        # No page finds what another has left.
         self.context.add_init_script(
-            f"localStorage.mode = localStorage.theme = {theme!r};"
+            f"""localStorage.clear();
+            sessionStorage.clear();
+            localStorage.mode = localStorage.theme = {theme!r};"""
         )
         self.page: Page = self.context.new_page()
         self.page.on("console", self._on_console)
@@ -78,14 +82,19 @@ class Visit:
             "requestfailed",
             lambda request: self.failures.append(f"{request.url}: {request.failure}"),
         )
-        self.go(name)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.theme})"
 
-    def go(self, address: str) -> None:
-        """Open another page of the book and wait until its formulas stand."""
-        self.page.goto(f"{BOOK.as_uri()}/{address}")
+    def go(self, name: str) -> None:
+        """Open a page of the book as if it were the first, and wait for its formulas."""
+        for noted in (self.complaints, self.requests, self.failures):
+            noted.clear()
+        self.name = name
+        self.page.mouse.move(-1, -1)
+        self.page.set_viewport_size(DESKTOP)
+        self.page.emulate_media(media="screen")
+        self.page.goto(f"{BOOK.as_uri()}/{name}")
         if self.has_scripts:
             self.page.evaluate(READY)
 
@@ -94,8 +103,10 @@ class Visit:
         """Look at the page through a phone for a while."""
         self.page.set_viewport_size(PHONE)
         self.page.evaluate(READY)
-        yield self.page
-        self.page.set_viewport_size(DESKTOP)
+        try:
+            yield self.page
+        finally:
+            self.page.set_viewport_size(DESKTOP)
 
     def open_dropdowns(self) -> None:
         """Open every dropdown, so that what it hides is looked at, too."""

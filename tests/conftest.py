@@ -1,6 +1,6 @@
 """What all tests share: one thread, one seed, and hypothesis without a stopwatch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import hypothesis
@@ -47,9 +47,31 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
+@pytest.fixture(scope="session")
+def window(browser: Any) -> Callable[..., Any]:
+    """Return ``show(page, theme)``: the window of that theme, with that page in it.
+
+    It loads a page only if the one before was another.
+    """
+    from browser import Visit
+
+    windows: dict[tuple[str, bool], Visit] = {}
+
+    def show(page: str, theme: str, has_scripts: bool = True) -> Visit:
+        if (theme, has_scripts) not in windows:
+            windows[theme, has_scripts] = Visit(browser, theme, has_scripts)
+        visit = windows[theme, has_scripts]
+        if visit.name != page:
+            visit.go(page)
+        return visit
+
+    return show
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of one page and theme in one process, which then loads it once."""
     for item in items:
-        visited = getattr(item, "callspec", None) and item.callspec.params.get("visit")
-        if visited:
-            item.add_marker(pytest.mark.xdist_group("-".join(visited)))
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        for visited in (params.get("visit"), params.get("still")):
+            if visited:
+                item.add_marker(pytest.mark.xdist_group("-".join(visited)))

@@ -5,7 +5,6 @@ below share that visit, and leave the page as they found it.
 """
 
 import re
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -28,10 +27,17 @@ FIGURE_TEXT = (
     params=[(page, theme) for page in PAGES for theme in THEMES],
     ids=lambda pair: f"{pair[0]}-{pair[1]}",
 )
-def visit(request, browser) -> Iterator[Visit]:
-    opened = Visit(browser, *request.param)
-    yield opened
-    opened.context.close()
+def visit(request, window) -> Visit:
+    return window(*request.param)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(page, "without scripts") for page in PAGES],
+    ids=PAGES,
+)
+def still(request, window) -> Visit:
+    return window(*request.param, has_scripts=False)
 
 
 def test_a_page_asks_for_nothing_but_its_own_files(visit):
@@ -338,22 +344,17 @@ def test_what_scrolls_on_a_phone_scrolls_by_keyboard(visit):
     assert not stuck, f"{visit}: scrolls, but not by keyboard: {stuck}"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_can_be_read_without_scripts(browser, page):
-    visit = Visit(browser, page, "light", has_scripts=False)
-    try:
-        text = "".join(visit.page.locator("main").inner_text().split())
-        missing = [
-            words
-            for paragraph in parse(page).select("article p:not(details *)")
-            # A title and a caption end in a link that shows only under the mouse.
-            if (words := "".join(paragraph.get_text().split()).removesuffix("#"))
-            not in text
-        ]
-        assert len(text) > 20, f"{page}: nothing to read without scripts"
-        assert not missing, f"{page}: not shown without scripts: {missing[:3]}"
-    finally:
-        visit.context.close()
+def test_a_page_can_be_read_without_scripts(still):
+    text = "".join(still.page.locator("main").inner_text().split())
+    missing = [
+        words
+        for paragraph in parse(still.name).select("article p:not(details *)")
+        # A title and a caption end in a link that shows only under the mouse.
+        if (words := "".join(paragraph.get_text().split()).removesuffix("#"))
+        not in text
+    ]
+    assert len(text) > 20, f"{still.name}: nothing to read without scripts"
+    assert not missing, f"{still.name}: not shown without scripts: {missing[:3]}"
 
 
 def test_a_word_of_the_book_is_found_from_any_page(browser):
@@ -362,7 +363,8 @@ def test_a_word_of_the_book_is_found_from_any_page(browser):
         paragraph.get_text() for paragraph in parse(sought).select("article p")
     )
     word = max(re.findall(r"\b[a-z]{4,}\b", prose), key=len)
-    visit = Visit(browser, start, "light")
+    visit = Visit(browser)
+    visit.go(start)
     try:
         visit.page.locator(".search-button__button:visible").click()
         visit.page.keyboard.type(word)

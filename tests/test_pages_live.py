@@ -7,7 +7,6 @@ hold for every page, console and `axe` among them, meet the figures in
 
 import json
 import random
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -26,16 +25,29 @@ from ntm.tasks import Copy
 EXPLORABLES = ROOT / "ntm" / "book" / "live"
 VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]'
 STATE = 'script[type="application/vnd.jupyter.widget-state+json"]'
-LIVE_PAGES = [page for page in CHAPTERS if parse(page).select(VIEW)] or ["no-page"]
+LIVE_PAGES = [
+    page
+    for page in CHAPTERS
+    if "jupyter.widget-view" in (BOOK / page).read_text(encoding="utf-8")
+] or ["no-page"]
 KILOBYTES = 60  # of JavaScript on a page, less its theme's and MathJax
 PRECISION = 1e-9
 
 
-@pytest.fixture(scope="module", params=LIVE_PAGES)
-def visit(request, browser) -> Iterator[Visit]:
-    opened = Visit(browser, request.param, "light")
-    yield opened
-    opened.context.close()
+@pytest.fixture(
+    scope="module", params=[(page, "light") for page in LIVE_PAGES], ids=LIVE_PAGES
+)
+def visit(request, window) -> Visit:
+    return window(*request.param)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(page, "without scripts") for page in LIVE_PAGES],
+    ids=LIVE_PAGES,
+)
+def still(request, window) -> Visit:
+    return window(*request.param, has_scripts=False)
 
 
 # One arithmetic.
@@ -453,7 +465,8 @@ def test_a_finger_moves_a_bar(browser: Browser) -> None:
 
 
 def test_a_trace_plays_and_is_scrubbed(browser: Browser) -> None:
-    visit = Visit(browser, next(p for p in LIVE_PAGES if "heads" in p), "light")
+    visit = Visit(browser)
+    visit.go(next(page for page in LIVE_PAGES if "heads" in page))
     (figure,) = figures(visit.page)
     press(figure, "Play")
     visit.page.wait_for_function(
@@ -468,15 +481,10 @@ def test_a_trace_plays_and_is_scrubbed(browser: Browser) -> None:
     visit.context.close()
 
 
-@pytest.mark.parametrize("page", LIVE_PAGES)
-def test_without_scripts_the_still_picture_stands_there(
-    browser: Browser, page: str
-) -> None:
-    visit = Visit(browser, page, "light", has_scripts=False)
-    outputs = visit.page.locator(f".cell_output:has({VIEW})")
-    assert outputs.count() == len(parse(page).select(VIEW))
+def test_without_scripts_the_still_picture_stands_there(still: Visit) -> None:
+    outputs = still.page.locator(f".cell_output:has({VIEW})")
+    assert outputs.count() == len(parse(still.name).select(VIEW))
     assert all(box.locator("img").is_visible() for box in outputs.all())
-    visit.context.close()
 
 
 def without_state(html: str) -> str:
@@ -525,7 +533,7 @@ def test_a_state_that_does_not_fit_leaves_picture_page_and_a_line(
     source = (BOOK / name).read_text(encoding="utf-8")
     damaged = damage(source)
     assert damaged != source
-    visit = Visit(browser, CHAPTERS[0], "light")
+    visit = Visit(browser)
     visit.page.route(
         "**/content.html",
         lambda route: route.fulfill(body=damaged, content_type="text/html"),
