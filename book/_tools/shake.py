@@ -220,6 +220,7 @@ def run(path: Path, way: Way, seed: int) -> list[Any]:
         record_timing=False,
         allow_errors=True,
         timeout=None,
+        startup_timeout=600,
     )
     try:
         client.execute(env=os.environ | way.environment)
