@@ -16,10 +16,12 @@ import torch
 import ntm
 from ntm import cli
 from ntm.cli import main
+from ntm.machine import NTM
 from ntm.runs import files, trained
-from ntm.tasks import Copy
+from ntm.tasks import Batch, Copy
 from ntm.training import evaluation
 from ntm.training.evaluation import evaluate
+from ntm.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -449,6 +451,25 @@ def test_the_same_seed_gives_the_same_result_in_any_portions(
     portions = evaluate(model, Copy(), 4, sequences=7, seed=3)
     assert portions.sequences == 7
     assert 0 < portions.wrong_bits < 7 * 4 * 8
+
+
+def test_an_evaluation_sees_no_sequences_of_a_training() -> None:
+    """Nor those of another evaluation; only a stream's lowest 32 bits tell it apart."""
+    seen: list[torch.Tensor] = []
+
+    class Watched(Copy):
+        def batch(self, generator: torch.Generator, *given: int) -> Batch:
+            seen.append(generator.get_state())
+            return super().batch(generator, *given)
+
+    for seed in (0, 1):
+        evaluate(
+            NTM(9, 8, memory_locations=3, controller_size=2), Watched(), 1, 1, seed
+        )
+    made = Trainer(tiny.settings(seeds=(0, 1, 2)), compiled=False)
+    seen += [made.size_rng.get_state(), *(r.get_state() for r in made.data_rngs[1:])]
+    seen.append(torch.Generator().manual_seed(2**31).get_state())  # on the way
+    assert len({state.numpy().tobytes() for state in seen}) == 6
 
 
 @pytest.mark.parametrize("name", ["size", "sequences"])

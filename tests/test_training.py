@@ -406,6 +406,7 @@ def test_solved_is_a_median_of_ten_evaluations_below_a_tenth_of_a_bit() -> None:
         ({"seeds": ()}, "seeds: got .*, needs one or more"),
         ({"seeds": (1, 1)}, "seeds: got .*, needs one or more, all different"),
         ({"seeds": (-1,)}, "seeds: got -1, needs at least 0"),
+        ({"seeds": (2**31,)}, "seeds: got 2147483648, needs less than 2³¹"),
         ({"learning_rate": 0.0}, "learning_rate: got 0.0, needs more than 0"),
         ({"learning_rate": math.nan}, "learning_rate: got nan, needs more than 0"),
         ({"learning_rate": math.inf}, "learning_rate: got inf, needs a finite number"),

@@ -13,6 +13,12 @@ from ntm.tasks import Size, Task, cost_in_bits, wrong_bits
 from ntm.tasks.base import bits_asked, named, steps
 from ntm.training.stacked import StackedModels
 
+STREAM = 3 * 2**30
+"""Added to the seed of an evaluation, so that it sees no sequences of a training.
+
+Those have the seeds below 2³¹, and the judgements on the way the ones from there on.  A
+generator counts the lowest 32 bits of a seed alone."""
+
 SIDE_BY_SIDE = 100
 """Sequences of one pass: few enough that the memory of all of them stays small."""
 
@@ -82,7 +88,8 @@ def evaluate(
         task: where the sequences come from.
         size: any, not only those of training; a number alone is a size of one number.
         sequences: how many.
-        seed: of the sequences: the same seed and size, the same sequences.
+        seed: of the sequences: the same seed and size, the same sequences, which no
+            training sees.
         memory_locations: N; the model's own unless said otherwise.
         fast: a compiled population of the same structure, whose steps run the model:
             the same logits up to rounding.  None: the model runs by itself.
@@ -94,6 +101,8 @@ def evaluate(
     """
     require_whole(1, sequences=sequences)
     require_whole(0, seed=seed)
+    if seed >= 2**30:
+        raise ValueError(f"seed: got {seed}, needs less than 2³⁰")
     numbers = named(task, size if isinstance(size, tuple) else (size,))
     settings: dict[str, Any] = {}
     if fast and fast.shapes != {n: p.shape for n, p in model.named_parameters()}:
@@ -110,7 +119,7 @@ def evaluate(
             "no memory"
         )
     parameter = next(model.parameters())
-    stream = torch.Generator().manual_seed(seed)
+    stream = torch.Generator().manual_seed(STREAM + seed)
     wrong: list[int] = []
     bits = 0.0
     while len(wrong) < sequences:

@@ -127,6 +127,8 @@ class Settings:
             )
         for seed in self.seeds:
             require_whole(0, seeds=seed)
+            if seed >= 2**31:  # from there on the streams of evaluations begin
+                raise ValueError(f"seeds: got {seed}, needs less than 2³¹")
         for name in ("learning_rate", *_LIMITS):
             if not getattr(self, name) > 0:
                 raise ValueError(
