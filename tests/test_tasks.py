@@ -248,6 +248,18 @@ def test_an_impossible_repeat_copy_is_refused(
         RepeatCopy(**settings)
 
 
+def test_a_repeat_copy_may_be_typed() -> None:
+    task = RepeatCopy(bits=2, most_repeats=4)
+    drawn = task.batch(generator(), 1, 2, 3)
+    words = ["".join(f"{bit:g}" for bit in x[:2]) for x in drawn.inputs[:2, 0].tolist()]
+    assert all(map(torch.equal, task.from_words([*words, "3"]), drawn))
+    for wrong in (["10"], ["10", "0"], ["10", "x"], ["3"]):
+        with pytest.raises(ValueError, match=r"^bits: got"):
+            task.from_words(wrong)
+    with pytest.raises(ValueError, match=r"^bits: got 101, needs 2 of 0 and 1"):
+        task.from_words(["101", "3"])
+
+
 # Options and sizes by name, and tasks of one's own.
 
 

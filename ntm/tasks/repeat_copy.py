@@ -1,12 +1,14 @@
 """Repeat copy: say a random sequence several times, then that this was all (4.2)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from ntm._checks import require_whole
-from ntm.tasks.base import Batch, Size, Task
+from ntm.tasks.base import Batch, Size, Task, vectors_from_words
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,28 @@ class RepeatCopy(Task):
         """
         length, repeats = size
         require_whole(1, batch_size=batch_size, length=length, repeats=repeats)
-        vectors = torch.randint(
-            0, 2, (length, batch_size, self.bits), generator=generator
-        ).float()
+        shape = (length, batch_size, self.bits)
+        vectors = torch.randint(0, 2, shape, generator=generator).float()
+        return self._ask(vectors, repeats)
+
+    def from_words(self, words: Sequence[str]) -> Batch:
+        """Return the sequence of these vectors; the last word says how often.
+
+        As in ``10110010 01100101 3``.
+
+        Raises:
+            ValueError: a word that is no vector of this task, or no number of repeats.
+        """
+        *vectors, repeats = words
+        if not (vectors and repeats.isdecimal() and int(repeats) > 0):
+            raise ValueError(
+                f"bits: got {' '.join(words)}, needs vectors and then how often, as in "
+                f"{'10' * self.bits:.{self.bits}} 3"
+            )
+        return self._ask(vectors_from_words(vectors, self.bits), int(repeats))
+
+    def _ask(self, vectors: Tensor, repeats: int) -> Batch:
+        length, batch_size, _ = vectors.shape
         begin = length + 1
         end = begin + length * repeats
         steps = end + self.end_marker
