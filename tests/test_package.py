@@ -1,13 +1,30 @@
 """The package as a whole: what it imports, and what importing it costs."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+import ntm
+
+TINY = """
+from ntm.training.settings import Settings
+from ntm.training.trainer import Trainer
+
+tiny = Settings(memory_locations=5, memory_width=3, controller_size=4, batch_size=1)
+trained = Trainer(tiny, compiled={compiled})
+trained.update()
+assert trained.evaluate()[0].bits > 0
+assert not trained.stacked.compiled
+"""
 
 
-def modules_after(code: str) -> set[str]:
-    code += "; import sys; print(*sys.modules)"
+def modules_after(code: str, where: Path | None = None) -> set[str]:
+    code += "\nimport sys; print(*sys.modules)"
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=where
     )
     assert result.returncode == 0, result.stderr
     return set(result.stdout.split())
@@ -30,3 +47,30 @@ def test_importing_ntm_loads_torch_and_itself_and_nothing_else() -> None:
         )
     }
     assert beyond_torch == ours
+
+
+def test_the_compiler_is_imported_only_where_something_is_compiled() -> None:
+    """It takes as long to import as all the rest of PyTorch."""
+    loaded = modules_after(
+        "import ntm.cli, ntm.pretrained" + TINY.format(compiled=False)
+    )
+    assert "ntm.training.trainer" in loaded
+    assert not {m for m in loaded if m.startswith(("torch._inductor", "ntm.fast"))}
+
+
+def test_without_the_folder_fast_everything_works_slower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    leave = shutil.ignore_patterns("fast", "pretrained", "__pycache__")
+    package = Path(ntm.__file__).parent
+    shutil.copytree(package, tmp_path / "ntm", ignore=leave)
+    shutil.copytree(
+        package / "pretrained",
+        tmp_path / "ntm" / "pretrained",
+        ignore=lambda folder, names: [n for n in names if not n.endswith(".py")],
+    )
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    code += "import ntm.cli, ntm.pretrained" + TINY.format(compiled=True)
+    code += f"assert ntm.__file__.startswith({str(tmp_path)!r})"
+    assert "ntm.training.trainer" in modules_after(code, tmp_path)
