@@ -33,13 +33,76 @@ from ntm.training.stacked import CompilerError, stacked_models
 from ntm.training.trainer import solved_after
 from ntm.training.transcript import transcript
 
-SEEDS = "0:16 (0 to 15), 3,7 or 5"
 SEVERAL = (
     "Several processes share the seeds when torchrun starts them: torchrun "
     "--nproc-per-node 2 -m ntm ... Each has a card of its own with --device cuda. Any "
     "number can resume a run; with --max-restarts 3, torchrun itself does so when a "
     "process is lost."
 )
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds of a text such as ``0:16``, ``3,7`` or ``0:4,9``."""
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            start, colon, stop = part.partition(":")
+            seeds += range(int(start), int(stop)) if colon else [int(start)]
+    except ValueError:
+        needs = "needs seeds such as 0:16, 3,7 or 5"
+        raise argparse.ArgumentTypeError(f"got {text!r}, {needs}") from None
+    return tuple(seeds)
+
+
+def _option(text: str, **more: Any) -> dict[str, Any]:
+    return {"help": text} | more
+
+
+OPTIONS = {
+    "model": _option("folder of a run, or name of a shipped model"),
+    "folder": _option("folder of a run", type=Path),
+    "bits": _option("vectors, a word each: 10110010 01100101", nargs="+"),
+    "--out": _option("folder to write to", type=Path),
+    "--init-from": _option(
+        "folder of a finished run of the same seeds, to go on with its machines",
+        type=Path,
+    ),
+    "--seeds": _option(
+        "a machine each: 0:16 for 0 to 15, or 3,7, or 5; unless given, all there are, "
+        "or 0 in a new run",
+        type=_seeds,
+        metavar="0:16",
+    ),
+    "--memory-locations": _option(
+        "locations of the memory; as many as in training unless given",
+        type=int,
+        metavar="N",
+    ),
+    "--sequences": _option(
+        "how many sequences of each size", type=int, default=100, metavar="100"
+    ),
+    "--give-up": _option(
+        "a seed with a larger share of its bits wrong, 0 to 1, is tried at no larger "
+        "sizes",
+        type=float,
+        default=1.0,
+        metavar="1.0",
+    ),
+    "--data-seed": _option(
+        "a number; the same draws the same sequences", type=int, default=0, metavar="0"
+    ),
+    "--json": _option("print one JSON object", action="store_true"),
+    "--save": _option("add results to the card", action="store_true"),
+    "--quick": _option("a few small rows only", action="store_true"),
+    "--eager": _option(
+        "without the compiler: slower, but at once",
+        dest="compiled",
+        action="store_false",
+    ),
+    "--device": _option("cpu, cuda or cuda:1", default="cpu"),
+    "--threads": _option("threads of the CPU", type=int, metavar="N"),
+}
+"""All options but those of `Settings` and of tasks, whose docstrings tell of them."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,143 +146,59 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="ntm", description="Neural Turing Machines.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    train = commands.add_parser(
-        "train", help="train machines from nothing", epilog=SEVERAL
-    )
-    train.set_defaults(act=_train)
-    said = described(Settings)
-    train.add_argument("task", choices=sorted(TASKS), help=said["task"])
-    train.add_argument("--out", type=Path, required=True, help="folder of the run")
-    train.add_argument(
-        "--init-from",
-        type=Path,
-        metavar="FOLDER",
-        help="a finished run of the same seeds, from whose machines to go on",
-    )
-    _add_seeds(train, "one machine each: " + SEEDS, (0,))
-    choices = {"model": MODELS, "controller": CONTROLLERS, "optimizer": OPTIMIZERS}
-    for field in dataclasses.fields(Settings):
-        if field.type in (int, float, str) and field.name != "task":
-            train.add_argument(
-                "--" + field.name.replace("_", "-"),
-                type=field.type,
-                choices=choices.get(field.name),
-                metavar=str(field.default) if field.type is not str else None,
-                help=f"{said[field.name]} Default: {field.default}",
-            )
-    _add_task_options(train)
-    _add_compiled(train)
-    _add_device(train)
+    def command(
+        act: Callable[[argparse.Namespace], int], text: str, options: str, **more: Any
+    ) -> argparse.ArgumentParser:
+        name = act.__name__.removeprefix("_")
+        made = commands.add_parser(name, help=text, description=text, **more)
+        made.set_defaults(act=act)
+        for option in options.split():
+            made.add_argument(option, **OPTIONS[option])
+        return made
 
-    resume = commands.add_parser(
-        "resume", help="go on with a run that was stopped", epilog=SEVERAL
-    )
-    resume.set_defaults(act=_resume)
-    resume.add_argument("folder", type=Path, help="folder of the run")
-    _add_compiled(resume)
-    _add_device(resume)
-
-    test = commands.add_parser("evaluate", help="count wrong bits, at any size")
-    test.set_defaults(act=_evaluate)
-    test.add_argument("model", help="folder of a run, or name of a shipped model")
-    _add_sizes(test)
-    _add_evaluation(test)
-    test.add_argument(
-        "--data-seed",
-        type=int,
-        default=0,
-        help="the same number draws the same sequences; 0 unless given",
-    )
-    test.add_argument("--json", action="store_true", help="print one JSON object")
-    test.add_argument("--save", action="store_true", help="add results to the card")
-    _add_compiled(test)
-    _add_device(test)
-
-    choose = commands.add_parser("select", help="keep the seed that does best at this")
-    choose.set_defaults(act=_choose)
-    choose.add_argument("folder", type=Path, help="folder of a finished run")
-    _add_sizes(choose)
-    _add_evaluation(choose)
-    choose.add_argument(
-        "--give-up",
-        type=float,
-        default=1.0,
-        metavar="1.0",
-        help="a seed with a larger share of its bits wrong, 0 to 1, is not tried at "
-        "larger sizes",
-    )
-    _add_seeds(choose, "those to try; all unless given: " + SEEDS, None)
-    _add_compiled(choose)
-    _add_device(choose)
-
-    measure = commands.add_parser("bench", help="measure how fast training is")
-    measure.set_defaults(act=_bench)
-    measure.add_argument("--json", action="store_true", help="print one JSON object")
-    measure.add_argument("--quick", action="store_true", help="a few small rows only")
-    _add_device(measure)
-
-    show = commands.add_parser("show", help="draw the curves, and one sequence")
-    show.set_defaults(act=_show)
-    show.add_argument("model", help="folder of a run, or name of a shipped model")
-    show.add_argument("--out", type=Path, help="folder of the pictures")
-    _add_sizes(show, 1)
-
-    attempt = commands.add_parser("try", help="run a machine on your own bits")
-    attempt.set_defaults(act=_try)
-    attempt.add_argument("model", help="folder of a run, or name of a shipped model")
-    attempt.add_argument(
-        "bits", nargs="+", help="vectors of 0 and 1, a word each: 10110010 01100101"
-    )
+    computer = " --eager --device --threads"
+    text = "train machines from nothing"
+    train = command(_train, text, "--init-from --seeds" + computer, epilog=SEVERAL)
+    train.add_argument("--out", required=True, **OPTIONS["--out"])
+    _add_settings(train)
+    text = "go on with a run that was stopped"
+    command(_resume, text, "folder" + computer, epilog=SEVERAL)
+    trials = " --memory-locations --sequences"
+    once = " --data-seed --json --save"
+    text = "count wrong bits, at any size"
+    _add_sizes(command(_evaluate, text, "model" + trials + once + computer))
+    text = "keep the seed that does best at this"
+    _add_sizes(command(_select, text, "folder --seeds --give-up" + trials + computer))
+    command(_bench, "measure how fast training is", "--json --quick --device --threads")
+    _add_sizes(command(_show, "draw the curves, and one sequence", "model --out"), 1)
+    command(_try, "run a machine on your own bits", "model bits")
     return parser
 
 
-def _add_seeds(parser: argparse.ArgumentParser, text: str, default: object) -> None:
-    parser.add_argument(
-        "--seeds", type=_seeds, default=default, metavar="0:16", help=text
-    )
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    """Return the seeds of a text such as ``0:16``, ``3,7`` or ``0:4,9``."""
-    seeds: list[int] = []
-    try:
-        for part in text.split(","):
-            start, colon, stop = part.partition(":")
-            seeds += range(int(start), int(stop)) if colon else [int(start)]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"got {text!r}, needs {SEEDS}") from None
-    return tuple(seeds)
-
-
-def _add_evaluation(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--memory-locations",
-        type=int,
-        help="locations of the memory; as many as in training unless given",
-    )
-    parser.add_argument(
-        "--sequences",
-        type=int,
-        default=100,
-        metavar="100",
-        help="how many sequences of each size",
-    )
-
-
-def _add_task_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--task.longest`` and whatever other options some task has."""
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add what `Settings` and the tasks' options are made of."""
+    said = described(Settings)
+    parser.add_argument("task", choices=sorted(TASKS), help=said["task"])
+    choices = {"model": MODELS, "controller": CONTROLLERS, "optimizer": OPTIMIZERS}
+    for field in dataclasses.fields(Settings):
+        if field.type in (int, float, str) and field.name != "task":
+            parser.add_argument(
+                "--" + field.name.replace("_", "-"),
+                type=field.type,
+                choices=choices.get(field.name),
+                metavar=None if field.type is str else str(field.default),
+                help=f"{said[field.name]} Default: {field.default}",
+            )
     usual: dict[str, list[str]] = {}
-    said: dict[str, str] = {}
     for kind in TASKS.values():
         said |= described(kind)
         for name, value in in_training(kind, {}).items():
-            usual.setdefault(name, []).append(f"{kind.name}: {value}")
+            usual.setdefault(name, []).append(f"{value} for {kind.name}")
     for name, values in usual.items():
         parser.add_argument(
             "--task." + name.replace("_", "-"),
-            dest=f"task.{name}",
-            metavar="VALUE",
-            help=f"{said[name]} Default ({', '.join(values)})",
+            metavar="N",
+            help=f"{said[name]} Default: {', '.join(values)}",
         )
 
 
@@ -236,7 +215,7 @@ def _add_sizes(parser: argparse.ArgumentParser, nargs: str | int = "+") -> None:
             nargs=nargs,
             dest=f"size.{name}",
             metavar="N",
-            help=f"size of the sequences of {', '.join(tasks)}: {name} in vectors",
+            help=f"{name} of the sequences of {', '.join(tasks)}, a whole number",
         )
 
 
@@ -245,20 +224,6 @@ def _given(options: argparse.Namespace, group: str) -> dict[str, Any]:
     start = f"{group}."
     given = {k: v for k, v in vars(options).items() if v is not None}
     return {k.removeprefix(start): v for k, v in given.items() if k.startswith(start)}
-
-
-def _add_compiled(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--eager",
-        dest="compiled",
-        action="store_false",
-        help="without the compiler: slower, but at once",
-    )
-
-
-def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1")
-    parser.add_argument("--threads", type=int, help="how many threads of the CPU")
 
 
 def _keep_freed_memory() -> None:
@@ -326,38 +291,27 @@ def _follow(folder: Path, device: torch.device, compiled: bool) -> int:
 
 
 def _train_to_the_end(run: Run) -> None:
-    """Train and say how it goes: a bar on a terminal, else a line a row."""
-    from tqdm import tqdm
-
+    """Train and say how it goes: a line an evaluation, on a terminal in one place."""
     training, settings = run.training, run.settings
     alone = processes.position()[1] == 1
     who = "" if alone else f"seeds {settings.seeds[0]} to {settings.seeds[-1]}: "
-    bar = tqdm(
-        total=settings.sequences,
-        initial=training.sequences,
-        unit=" sequences",
-        disable=not (alone and sys.stderr.isatty()),
-    )
-    said, began = len(training.stopped), time.monotonic()
-    first = training.sequences
-    with bar:
-        for rows in run:
-            solved = sum(n is not None for n in solved_after(run.curve).values())
-            bits = sum(row.bits for row in rows) / max(len(rows), 1)
-            state = f"{bits:.2f} bits, {solved}/{len(settings.seeds)} solved"
-            bar.update(training.sequences - bar.n)
-            bar.set_postfix_str(state)
-            if bar.disable:
-                speed = (training.sequences - first) / (time.monotonic() - began)
-                left = (settings.sequences - training.sequences) / speed
-                print(
-                    f"{who}{training.sequences} sequences: {state}, {left:.0f} s left",
-                    file=sys.stderr,
-                    flush=True,
-                )
-            for stopped in training.stopped[said:]:
-                bar.write(f"ntm: {stopped}", file=sys.stderr)
-            said = len(training.stopped)
+    said, began, first = len(training.stopped), time.monotonic(), training.sequences
+    in_place = alone and sys.stderr.isatty()
+    for rows in run:
+        solved = sum(n is not None for n in solved_after(run.curve).values())
+        bits = sum(row.bits for row in rows) / max(len(rows), 1)
+        speed = (training.sequences - first) / (time.monotonic() - began)
+        left = (settings.sequences - training.sequences) / speed
+        print(
+            f"{who}{training.sequences} sequences: {bits:.2f} bits, "
+            f"{solved}/{len(settings.seeds)} solved, {left:.0f} s left",
+            end="    \r" if in_place and not training.finished else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+        for stopped in training.stopped[said:]:
+            _say(stopped)
+        said = len(training.stopped)
 
 
 def _open(name: str) -> tuple[Path, trained.Trained]:
@@ -417,7 +371,7 @@ def _rows(results: list[Result]) -> list[dict[str, Any]]:
     return [result.to_json() for result in results]
 
 
-def _choose(options: argparse.Namespace) -> int:
+def _select(options: argparse.Namespace) -> int:
     run = Run.resume(options.folder, _prepare(options), options.compiled)
     if not run.training.finished:
         raise FolderError(f"{options.folder}: is not finished; resume it first")
@@ -464,6 +418,5 @@ def _show(options: argparse.Namespace) -> int:
 def _try(options: argparse.Namespace) -> int:
     _, (model, settings, _) = _open(options.model)
     batch = settings.make_task().from_words(options.bits)
-    for line in transcript(model, batch):
-        print(line)
+    print(*transcript(model, batch), sep="\n")
     return 0

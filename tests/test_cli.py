@@ -292,7 +292,10 @@ def test_show_draws_pictures(run: Path, tmp_path: Path) -> None:
             "invalid int value: 'two'",
         ),
         (["train", "copy", "--out", "x", "--device", "tpu"], "there is no tpu here"),
-        (["train", "copy", "--out", "x", "--seeds", "8:"], "got '8:', needs 0:16 \\(0"),
+        (
+            ["train", "copy", "--out", "x", "--seeds", "8:"],
+            "got '8:', needs seeds such as 0:16",
+        ),
         (["dance"], "invalid choice: 'dance'"),
         ([], "required: command"),
     ],
@@ -435,6 +438,23 @@ def test_try_says_which_bits_a_task_takes(
     for word in ("101", "101100102", "1011001x"):
         said = refused(capsys, 1, "try", run, "10110010", word)
         assert said == f"ntm: bits: got {word}, needs 8 of 0 and 1\n"
+
+
+def test_try_takes_vectors_and_a_number_for_repeat_copy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "x"
+    tiny.finished(folder, task="repeat-copy", task_options={"longest": 2, "bits": 3})
+    assert main(["try", str(folder), "101", "010", "2"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1].endswith(
+        "of 20 bits wrong"
+    )  # 2 × 2 vectors, end marker, 4 channels
+    for words in (["101", "0"], ["2"], ["101", "x"]):
+        said = [refused(capsys, 1, "try", folder, *words)]
+        assert said[0].startswith(
+            f"ntm: bits: got {' '.join(words)}, needs vectors and"
+        )
 
 
 # Evaluation itself.

@@ -8,17 +8,26 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ntm.cli import main
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def test_the_example_prints_what_is_written_under_it() -> None:
-    example, output = re.findall(r"```(?:python|text)\n(.*?)```", README, re.DOTALL)
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(example, {})
-    assert printed.getvalue() == output
+    example, output, table = re.findall(
+        r"```(?:python|text)\n(.*?)```", README, re.DOTALL
+    )
+    typed = re.findall(r"-m ntm (try .*)", README)[0].split()
+    for act, expected in (
+        (lambda: exec(example, {}), output),
+        (lambda: main(typed), table),
+    ):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            act()
+        assert printed.getvalue() == expected
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
