@@ -197,6 +197,34 @@ def test_each_process_has_a_card_of_its_machine(
         assert processes.place(torch.device("cpu")) == torch.device("cpu")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_says_so_in_a_line_and_goes_on_later(
+    alone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    run, update = tmp_path / "x", Trainer.update
+
+    def stopping(self: Trainer) -> None:
+        update(self)
+        if self.updates == 2:
+            os.kill(os.getpid(), number)
+
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "update", stopping)
+        assert main([*TRAIN, "--out", str(run)]) == 130
+    for signal_, handler in before.items():
+        signal.signal(signal_, handler)
+    first, said = capsys.readouterr().err.splitlines()
+    assert first.startswith("32 sequences: ")
+    assert said == "ntm: stopped; `resume` goes on from the last checkpoint"
+    together(run, 1)
+    assert_same(run, alone)
+
+
 def test_a_wrong_command_is_said_by_one_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
