@@ -44,7 +44,7 @@ class Address(NamedTuple):
 
     @property
     def weighting(self) -> Tensor:
-        """The weighting with which the head reads or writes: that of the last stage."""
+        """The weighting with which the head reads or writes, that of the last stage."""
         return self.sharpened
 
 

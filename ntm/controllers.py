@@ -87,3 +87,4 @@ class LSTM(nn.Module):
 
 
 CONTROLLERS = {"feedforward": FeedForward, "lstm": LSTM}
+"""All controllers by name."""

@@ -55,7 +55,7 @@ def address_parameters(raw: Tensor, width: int) -> AddressParameters:
 
     Args:
         raw: ``(…, W + 1 + 1 + (2R + 1) + 1)``, key first, exponent last.
-        width: W.
+        width: of the memory, W.
 
     Returns:
         Key ``(…, W)``, strength, gate and exponent ``(…, 1)``, kernel ``(…, 2R + 1)``.
@@ -123,8 +123,8 @@ class Heads(nn.Module):
 
     Args:
         controller_size: how many numbers the controller gives.
-        width: W of the memory.
-        num_heads: H.
+        width: of the memory, W.
+        num_heads: how many of each kind, H.
         shift_range: R, the farthest a head can move in one step.
 
     Chapter: *The head*.

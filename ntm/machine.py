@@ -84,7 +84,7 @@ class NTM(Recurrent[State]):
         controller: ``"lstm"`` or ``"feedforward"``.
         controller_size: numbers the controller gives, and its LSTM cell holds.
         memory_locations: N, unless `initial_state` is asked for another.
-        memory_width: W.
+        memory_width: its width, W.
         num_heads: H, the number of write heads and also of read heads.
         shift_range: R, the farthest a head can move in one step.
         device: where the parameters are.
@@ -189,9 +189,9 @@ class NTM(Recurrent[State]):
     def trace(
         self, inputs: Tensor, state: State | None = None
     ) -> tuple[Tensor, State, Trace]:
-        """Return what `forward` does, and a `Trace` of every step.
+        """Return what a call of the machine does, and a `Trace` of every step.
 
-        Arguments and errors are those of `forward`.
+        Arguments and errors are those of a call.
         """
         state = self.begin(inputs, state)
         outputs, steps = [], []

@@ -5,16 +5,22 @@ their size, and a description of every page for search engines and link previews
 the pages look is in `_static/pages.css`; what moves on them, in `_static/pages.js`.
 """
 
+import json
 import os
 import re
+import sys
+from functools import cache
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from bs4 import BeautifulSoup, NavigableString
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.directives.code import LiteralInclude
+from sphinx.ext.autodoc.mock import _MockModule
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.fileutil import copy_asset_file
 
@@ -47,6 +53,10 @@ def mend(soup: BeautifulSoup, pictures: dict[str, Path]) -> None:
     # To a screen reader a list may hold nothing but items, and these hold links.
     for citation in soup.select(".citation-list, .citation"):
         del citation["role"]
+    # A list of definitions has terms; the lines of a signature have none.
+    for lines in soup.select(".sig dl, .sig dd"):
+        lines["class"] = "sig-line" if lines.name == "dd" else "sig-lines"
+        lines.name = "span"
     for image in soup.select("img"):
         path = pictures.get(Path(str(image["src"])).name)
         if path is not None and path.suffix == ".png":
@@ -150,6 +160,68 @@ def write_entrance(app: Sphinx, head: str) -> None:
     (app.outdir / "index.html").write_text(page, encoding="utf-8")
 
 
+_mocked = _MockModule.__getattr__
+
+
+def stand_in(module: ModuleType, name: str) -> Any:
+    """Return what stands for a name of a package that pages are built without.
+
+    Autodoc's own are no classes: none can stand in ``Tensor | None``, or be one of
+    several bases.
+    """
+    if name[0].isupper() or name in ("device", "dtype"):
+        return type(name, (), {"__module__": module.__name__})
+    if name == "nn":
+        return _MockModule(f"{module.__name__}.{name}")
+    return _mocked(module, name)
+
+
+def on_docstring(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """Make links of the names and of the chapter in a docstring."""
+    text = re.sub(r"(?<!`)`([\w.]+)`(?!`)", r":py:obj:`.\1`", "\n".join(lines))
+    titles = chapters(str(app.srcdir))
+    lines[:] = re.sub(
+        r"Chapter: \*(.+)\*\.",
+        lambda found: f"Chapter: :doc:`{found[1]} </{titles[found[1]]}>`.",
+        text,
+    ).split("\n")
+
+
+def on_member(
+    app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave out the fields of named tuples: their class has told of them."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+@cache
+def chapters(folder: str) -> dict[str, str]:
+    """Return the page of each chapter by its title, as its notebook has it."""
+    found = {}
+    for path in sorted(Path(folder, "book").glob("*.ipynb")):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        title = re.search(r"(?m)^# (.+)$", "".join(cells[0]["source"]))
+        if title:
+            found[title[1].strip()] = f"book/{path.stem}"
+    return found
+
+
+class Listing(LiteralInclude):
+    """A listing of a function of the package, with a link to its place in the API."""
+
+    def run(self) -> list[nodes.Node]:
+        """Put the link behind the caption."""
+        module = re.match(r"\.\./(ntm/[\w/]+)\.py$", self.arguments[0])
+        name, caption = self.options.get("pyobject"), self.options.get("caption")
+        if module and name and caption:
+            public = re.sub(r"\._\w+$", "", name)
+            target = f"{module[1].replace('/', '.')}.{public}"
+            self.options["caption"] = f"{caption} · {{py:obj}}`API <{target}>`"
+        return super().run()
+
+
 class WidgetAndPicture(SphinxPostTransform):
     """Show a widget's picture as well as the widget: of one output only one is shown.
 
@@ -183,6 +255,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # Where the book will be published, if that is known: previews need full addresses.
     app.config.html_baseurl = os.environ.get("BOOK_URL", "")
     app.add_post_transform(WidgetAndPicture)
+    sys.path.insert(0, str(app.srcdir))  # the package that the API page describes
+    _MockModule.__getattr__ = stand_in
+    app.connect("autodoc-process-docstring", on_docstring)
+    app.connect("autodoc-skip-member", on_member)
+    app.add_directive("literalinclude", Listing, override=True)
     app.connect("html-page-context", on_page)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

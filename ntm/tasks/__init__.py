@@ -12,6 +12,7 @@ from ntm.tasks.copy import Copy
 from ntm.tasks.repeat_copy import RepeatCopy
 
 TASKS: dict[str, type[Task]] = {}
+"""All tasks by name."""
 
 Kind = TypeVar("Kind", bound=type[Task])
 

@@ -65,7 +65,7 @@ class Task(abc.ABC):
     @property
     @abc.abstractmethod
     def test_size(self) -> Size:
-        """The size at which a machine in training is judged: the largest it sees."""
+        """The size at which a machine in training is judged, the largest it sees."""
 
     @abc.abstractmethod
     def draw_size(self, generator: torch.Generator) -> Size:
@@ -81,7 +81,7 @@ class Task(abc.ABC):
 
     @property
     def table(self) -> list[Size]:
-        """The sizes at which a machine is shown unless told otherwise: the paper's."""
+        """The sizes at which a machine is shown unless told otherwise, the paper's."""
         return [self.test_size]
 
     def trials(self, memory_locations: int | None) -> list[Size]:

@@ -51,7 +51,7 @@ class Result(NamedTuple):
 
     @property
     def where(self) -> tuple[int | None, ...]:
-        """The numbers of the size and the locations: where it was tried."""
+        """Where it was tried, the numbers of the size and then the locations."""
         return (*self.size.values(), self.memory_locations)
 
     def to_json(self) -> dict[str, Any]:

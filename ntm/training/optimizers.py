@@ -62,3 +62,4 @@ def adam(gradient: Tensor, memory: Memory, rate: float) -> tuple[Tensor, Memory]
 
 
 OPTIMIZERS: dict[str, Optimizer] = {"adam": adam, "rmsprop": rmsprop}
+"""All optimisers by name."""
