@@ -15,12 +15,16 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-def test_the_example_prints_what_is_written_under_it() -> None:
-    example, output, table = re.findall(
+def test_the_examples_print_what_is_written_under_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own, shape, example, output, table = re.findall(
         r"```(?:python|text)\n(.*?)```", README, re.DOTALL
     )
     typed = re.findall(r"-m ntm (try .*)", README)[0].split()
     for act, expected in (
+        (lambda: exec(own, {}), shape),
         (lambda: exec(example, {}), output),
         (lambda: main(typed), table),
     ):
