@@ -411,9 +411,11 @@ def test_try_copies_what_is_typed_and_says_where_the_heads_were(
     assert [line.split()[-1] for line in steps[4:]] == words
     model = ntm.load("copy-lstm")
     _, _, trace = model.trace(Copy().from_words(words).inputs)
-    for head in (trace.write, trace.read):
-        for line, weighting in zip(steps, head.weighting[:, 0, 0], strict=True):
-            assert f" {weighting.argmax()} ({weighting.max():.2f})" in line
+    heads = torch.stack([trace.write.weighting, trace.read.weighting], 1)[:, :, 0, 0]
+    for line, (write, read) in zip(steps, heads, strict=True):
+        assert re.findall(r"(\d+) \((\d\.\d\d)\)", line) == [
+            (f"{w.argmax()}", f"{w.max():.2f}") for w in (write, read)
+        ]
 
 
 def test_try_marks_each_wrong_bit_of_a_machine_that_has_learned_nothing(

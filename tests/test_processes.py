@@ -161,8 +161,12 @@ def test_seeds_that_stop_do_not_stop_those_of_another_process(
         return drawn
 
     monkeypatch.setattr(Copy, "batch", spoiled)
-    Run.start(tmp_path / "x", tiny.settings(**SIZES), compiled=False)
-    together(tmp_path / "x", 2)
+    for name, size in (("one", 1), ("x", 2)):
+        calls.update(dict.fromkeys(range(3), 0))
+        Run.start(tmp_path / name, tiny.settings(**SIZES), compiled=False)
+        together(tmp_path / name, size)
+    curves = [(tmp_path / name / CURVE).read_bytes() for name in ("one", "x")]
+    assert curves[0] == curves[1]
     card = files.read_json(tmp_path / "x" / CARD)
     assert [(r["seed"], r["update"]) for r in card["stopped"]] == [(0, 2), (2, 3)]
     assert card["sequences"] == 128
