@@ -179,7 +179,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Add what `Settings` and the tasks' options are made of."""
     said = described(Settings)
     parser.add_argument("task", choices=sorted(TASKS), help=said["task"])
-    choices = {"model": MODELS, "controller": CONTROLLERS, "optimizer": OPTIMIZERS}
+    choices: dict[str, Any] = {
+        "model": MODELS,
+        "controller": CONTROLLERS,
+        "optimizer": OPTIMIZERS,
+    }
     for field in dataclasses.fields(Settings):
         if field.type in (int, float, str) and field.name != "task":
             parser.add_argument(

@@ -5,6 +5,9 @@ state; it knows nothing of memories.  The state is a tuple of tensors, empty for
 network without any.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -86,5 +89,24 @@ class LSTM(nn.Module):
         return below, tuple(carried)
 
 
-CONTROLLERS = {"feedforward": FeedForward, "lstm": LSTM}
+CONTROLLERS: dict[str, Callable[[int, int], Any]] = {
+    "feedforward": FeedForward,
+    "lstm": LSTM,
+}
 """All controllers by name."""
+
+
+def register(name: str, kind: Callable[[int, int], nn.Module]) -> None:
+    """Make a controller of one's own known by a name, to `NTM`, settings and files.
+
+    Args:
+        name: not one that another has.
+        kind: makes one from the sizes of its input and output; it has the methods
+            ``initial_state`` and ``forward`` of `FeedForward`, and its ``forward``
+            calls each linear layer once.
+
+    Raises:
+        ValueError: another controller has this name.
+    """
+    if CONTROLLERS.setdefault(name, kind) is not kind:
+        raise ValueError(f"name: got {name!r}, which another controller has")

@@ -14,7 +14,7 @@ from ntm import memory as mechanics
 from ntm._checks import require_whole
 from ntm.addressing import Address, address
 from ntm.controllers import CONTROLLERS, Carried
-from ntm.heads import FIRST_GAIN, HeadParameters, Heads
+from ntm.heads import FIRST_GAIN, AddressParameters, HeadParameters, Heads
 from ntm.recurrent import Recurrent, require_channels, tree_map
 
 
@@ -81,7 +81,8 @@ class NTM(Recurrent[State]):
     Args:
         input_size: channels of the input.
         output_size: channels of the output.
-        controller: ``"lstm"`` or ``"feedforward"``.
+        controller: ``"lstm"``, ``"feedforward"``, or a name of one's own (see
+            `ntm.controllers.register`).
         controller_size: numbers the controller gives, and its LSTM cell holds.
         memory_locations: N, unless `initial_state` is asked for another.
         memory_width: its width, W.
@@ -216,13 +217,28 @@ class NTM(Recurrent[State]):
         outputs, state, _ = self._step(inputs, state)
         return outputs, state
 
+    def address(
+        self, memory: Tensor, previous: Tensor, params: AddressParameters
+    ) -> Address:
+        """Return where heads look: a machine with another addressing has its own.
+
+        Args:
+            memory: ``(batch, N, W)``.
+            previous: their weightings of the step before, ``(batch, H, N)``.
+            params: what the controller tells them.
+
+        Returns:
+            An `Address`; its last stage is the weighting.
+        """
+        return address(memory, previous, *params)
+
     def _step(self, inputs: Tensor, state: State) -> tuple[Tensor, State, Trace]:
         seen = torch.cat([inputs, state.reads.flatten(-2)], dim=-1)
         hidden, carried = self.controller(seen, state.controller)
         params = self.heads(hidden)
-        write = address(state.memory, state.weightings.write, *params.write)
+        write = self.address(state.memory, state.weightings.write, params.write)
         memory = mechanics.write(state.memory, write.weighting, *params.change)
-        read = address(memory, state.weightings.read, *params.read)
+        read = self.address(memory, state.weightings.read, params.read)
         reads = mechanics.read(memory, read.weighting)
         outputs = self.output(torch.cat([hidden, reads.flatten(-2)], dim=-1))
         weightings = Weightings(write=write.weighting, read=read.weighting)

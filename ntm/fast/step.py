@@ -57,7 +57,7 @@ def steps_as_ntm(model: nn.Module) -> TypeGuard[NTM]:
     """Return whether the model's step is that of `NTM`, whatever its parts are."""
     return isinstance(model, NTM) and all(
         getattr(getattr(model, name), "__func__", None) is getattr(NTM, name)
-        for name in ("step", "_step")
+        for name in ("step", "_step", "address")
     )
 
 

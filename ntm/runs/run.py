@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 
+from ntm.machine import NTM
 from ntm.recurrent import Recurrent
 from ntm.runs import files, provenance, trained
 from ntm.runs.files import FolderError
 from ntm.runs.selection import how_chosen, select
 from ntm.tasks.base import require_consistent
 from ntm.training.evaluation import Result, Trial, evaluate_all, worth_compiling
-from ntm.training.settings import Settings
+from ntm.training.settings import MODELS, Settings
 from ntm.training.trainer import Evaluation, Stopped, Trainer, solved_after
 
 SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
@@ -343,7 +344,7 @@ def default_trials(settings: Settings) -> list[Trial]:
         ValueError: the task does not give there what it says it gives.
     """
     task = settings.make_task()
-    has_memory = settings.model != "baseline"
+    has_memory = issubclass(MODELS[settings.model], NTM)
     sizes = task.trials(settings.memory_locations if has_memory else None)
     require_consistent(task, sizes)
     return [Trial(size) for size in sizes]

@@ -13,7 +13,23 @@ from ntm.recurrent import Recurrent
 from ntm.tasks import TASKS, Task, options
 from ntm.training.optimizers import OPTIMIZERS
 
-MODELS = ("ntm", "baseline")
+MODELS: dict[str, type[NTM] | type[Baseline]] = {"ntm": NTM, "baseline": Baseline}
+
+
+def register(name: str, kind: type[NTM] | type[Baseline]) -> None:
+    """Make a machine of one's own known by a name, to settings, files and commands.
+
+    Args:
+        name: what ``Settings.model`` and ``--model`` call it.
+        kind: an `NTM` with heads, an addressing or a step of its own; it takes what
+            `NTM` takes.
+
+    Raises:
+        ValueError: another model has this name.
+    """
+    if MODELS.setdefault(name, kind) is not kind:
+        raise ValueError(f"name: got {name!r}, which another model has")
+
 
 _RENAMED = {
     "heads": "num_heads",
@@ -204,14 +220,15 @@ class Settings:
 
     def _build(self) -> Recurrent[Any]:
         task = self.make_task(learning=True)  # refuses what cannot be learned
-        if self.model == "baseline":
-            return Baseline(
+        kind = MODELS[self.model]
+        if issubclass(kind, Baseline):
+            return kind(
                 task.input_size,
                 task.output_size,
                 size=self.baseline_size,
                 layers=self.baseline_layers,
             )
-        return NTM(
+        return kind(
             task.input_size,
             task.output_size,
             controller=self.controller,
