@@ -68,9 +68,23 @@ def window(browser: Any) -> Callable[..., Any]:
     return show
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+COVERING = {
+    f"test_{name}" for name in ("memory", "addressing", "contract", "heads", "tasks")
+}
+"""The files whose tests have to reach every line of the mechanics, alone.
+
+To watch the lines of all others, too, takes a third longer.
+"""
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
     """Keep the tests of one page and theme in one process, which then loads it once."""
+    covers = config.pluginmanager.has_plugin("_cov")
     for item in items:
+        if covers and item.path.stem not in COVERING:
+            item.add_marker("no_cover")
         params = item.callspec.params if hasattr(item, "callspec") else {}
         for visited in (params.get("visit"), params.get("still")):
             if visited:
