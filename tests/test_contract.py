@@ -34,22 +34,34 @@ def test_vmap_gives_the_same_numbers(mechanism: Mechanism) -> None:
     assert_same(torch.func.vmap(mechanism)(*arguments), mechanism(*arguments))
 
 
-@every_mechanism
-@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
-def test_compiled_it_gives_the_same_numbers_and_gradients(
-    mechanism: Mechanism, backend: str
-) -> None:
+def assert_compiled_it_is_the_same(mechanisms: list[Mechanism], backend: str) -> None:
+    """Numbers and gradients of these, compiled as one."""
     torch.compiler.reset()
-    compiled = torch.compile(mechanism.function, backend=backend, fullgraph=True)
-    arguments = tuple(a.requires_grad_() for a in mechanism.draw(2))
-    results = [
-        Mechanism(f, mechanism.draw)(*arguments) for f in (mechanism.function, compiled)
-    ]
-    assert_same(results[1], results[0])
-    weights = torch.randn_like(results[0])
-    eager, fast = (torch.autograd.grad((r * weights).sum(), arguments) for r in results)
-    for ours, theirs in zip(fast, eager, strict=True):
-        assert_same(ours, theirs, tolerance=1e-9)
+    drawn = [[a.requires_grad_() for a in each.draw(2)] for each in mechanisms]
+
+    def all_of(*arguments: list[Tensor]) -> list[Tensor]:
+        pairs = zip(mechanisms, arguments, strict=True)
+        return [each(*mine) for each, mine in pairs]
+
+    compiled = torch.compile(all_of, backend=backend, fullgraph=True)
+    results = [function(*drawn) for function in (all_of, compiled)]
+    weights = [torch.randn_like(result) for result in results[0]]
+    flat = [a for arguments in drawn for a in arguments]
+    gradients = [torch.autograd.grad(result, flat, weights) for result in results]
+    for eager, fast in zip(*results, strict=True):
+        assert_same(fast, eager)
+    for eager, fast in zip(*gradients, strict=True):
+        assert_same(fast, eager, tolerance=1e-9)
+
+
+@every_mechanism
+def test_compiled_it_gives_the_same_numbers_and_gradients(mechanism: Mechanism) -> None:
+    assert_compiled_it_is_the_same([mechanism], "aot_eager")
+
+
+def test_made_into_code_for_this_processor_all_of_them_do() -> None:
+    """In one program: to make one for each takes twice as long."""
+    assert_compiled_it_is_the_same([*MECHANICS.values()], "inductor")
 
 
 @every_mechanism

@@ -309,16 +309,12 @@ def test_vmap_over_stacked_parameters_is_a_loop_over_models(make: Make) -> None:
         assert_same([t[k] for t in leaves(together)], leaves(model(inputs[k])))
 
 
-@pytest.mark.parametrize(
-    ("name", "backend"),
-    [*((name, "aot_eager") for name in MODELS), ("two heads", "inductor")],
-)
-def test_compiled_a_step_gives_the_same_numbers_and_gradients(
-    name: str, backend: str
-) -> None:
+@every_model
+def test_compiled_a_step_gives_the_same_numbers_and_gradients(make: Make) -> None:
+    """All but the code for a processor, which `test_compiler` makes of a whole machine."""
     torch.compiler.reset()
-    model, x = MODELS[name](), sequence()[0]
-    compiled = torch.compile(model.step, backend=backend, fullgraph=True)
+    model, x = make(), sequence()[0]
+    compiled = torch.compile(model.step, backend="aot_eager", fullgraph=True)
     results = []
     for step in (model.step, compiled):
         result = leaves(step(x, model.initial_state(2)))
