@@ -46,6 +46,8 @@ class Baseline(Recurrent[Carried]):
             }
         )
         require_whole(1, size=size, layers=layers)
+        if layers > 1000:
+            raise ValueError(f"layers: got {str(layers)[:40]}, needs at most 1000")
         self.layers = LSTM(input_size, size, layers)
         self.output = nn.Linear(size, output_size)
         self.to(device=device, dtype=dtype)

@@ -318,23 +318,28 @@ def _train_to_the_end(run: Run) -> None:
         said = len(training.stopped)
 
 
+def _shipped(name: str) -> bool:
+    """Return whether a name means a shipped model, and not a folder."""
+    return not Path(name).is_dir() and name in pretrained.available()
+
+
 def _open(name: str) -> tuple[Path, trained.Trained]:
     """Return a run folder or a shipped model."""
-    folder = Path(name)
-    if not folder.is_dir() and name in pretrained.available():
-        folder = pretrained.folder(name)
-    elif not folder.is_dir():
+    folder = pretrained.folder(name) if _shipped(name) else Path(name)
+    if not folder.is_dir():
         known = ", ".join(pretrained.available()) or "none"
         raise FolderError(f"{name}: is neither a folder nor a shipped model ({known})")
-    elif not (folder / files.CARD).exists():
+    if not (folder / files.CARD).exists():
         raise FolderError(f"{folder}: holds no trained machine; resume its run first")
     return folder, trained.load(folder)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     device = _prepare(options)
-    folder, (model, settings, card) = _open(options.model)
-    task = settings.make_task()
+    if options.save and _shipped(options.model):
+        raise FolderError(f"{options.model}: is shipped; its card stays as it is")
+    folder, machine = _open(options.model)
+    model, task = machine.model, machine.settings.make_task()
     results: list[Result] = []
     sizes = sizes_from(task, _given(options, "size"))
     trials = [Trial(size, options.memory_locations) for size in sizes]
@@ -362,12 +367,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"model": options.model, "results": _rows(results)}))
     if options.save:
-        old = [Result.from_json(row) for row in card["results"]]
-        kept = {r.where: r for r in (*old, *results)}
-        merged = sorted(
-            kept.values(), key=lambda r: (r.memory_locations or 0, *r.size.values())
-        )
-        files.write_json(folder / files.CARD, card | {"results": _rows(merged)})
+        trained.add_results(folder, machine, results)
     return 0
 
 
@@ -411,7 +411,8 @@ def _show(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise FolderError(f"show: needs {error.name}; install it first") from error
     folder, (model, settings, _) = _open(options.model)
-    out = options.out or folder
+    # Pictures of a shipped model have no place in the installed package.
+    out = options.out or (Path() if _shipped(options.model) else folder)
     task, given = settings.make_task(), _given(options, "size")
     (size,) = sizes_from(task, given) if given else [task.test_size]
     for path in run_figures.draw(folder, model, settings, out, size):

@@ -17,7 +17,7 @@ import torch
 
 from ntm.cli import main
 from ntm.runs import files, processes, trained
-from ntm.runs.files import CARD, CURVE, TRIALS, WEIGHTS
+from ntm.runs.files import CARD, CURVE, TRIALS
 from ntm.runs.processes import SHARED, shares
 from ntm.runs.run import CHECKPOINT, PARTS, SETTINGS, Run
 from ntm.tasks import Batch, Copy
@@ -88,7 +88,8 @@ def together(
 def assert_same(folder: Path, other: Path) -> None:
     assert {p.name for p in folder.iterdir()} == {p.name for p in other.iterdir()}
     assert tiny.checkpoint(folder) == tiny.checkpoint(other)
-    for name in (WEIGHTS, CURVE, SETTINGS, TRIALS):
+    assert tiny.weights(folder).name == tiny.weights(other).name
+    for name in (tiny.weights(folder).name, CURVE, SETTINGS, TRIALS):
         assert (folder / name).read_bytes() == (other / name).read_bytes(), name
     one, two = (files.read_json(x / CARD) | {"seconds": 0} for x in (folder, other))
     assert one == two

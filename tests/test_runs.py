@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ntm.runs import files, trained
-from ntm.runs.files import CARD, CURVE, WEIGHTS, FolderError
+from ntm.runs.files import CARD, CURVE, FolderError
 from ntm.runs.run import (
     CHECKPOINT,
     SETTINGS,
@@ -69,7 +69,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     run.training.update()  # lost with the process
     resumed(tmp_path / "run")
     assert tiny.checkpoint(tmp_path / "run") == tiny.checkpoint(whole)
-    for name in (WEIGHTS, CURVE):
+    for name in (tiny.weights(whole).name, CURVE):
         assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
 
 
@@ -93,7 +93,7 @@ def test_killed_by_force_it_goes_on_and_ends_with_the_same_bits(tmp_path: Path) 
     resume = [*command, "resume", tmp_path / "b", "--eager", "--threads", "1"]
     subprocess.run(resume, check=True, capture_output=True)
     assert tiny.checkpoint(tmp_path / "a") == tiny.checkpoint(tmp_path / "b")
-    for name in (WEIGHTS, CURVE):
+    for name in (tiny.weights(tmp_path / "a").name, CURVE):
         a, b_ = (tmp_path / run / name for run in "ab")
         assert a.read_bytes() == b_.read_bytes()
 
@@ -190,7 +190,8 @@ def test_a_first_run_that_does_not_fit_is_refused(
 
 def test_a_folder_holds_what_the_design_says(whole: Path) -> None:
     names = {path.name for path in whole.iterdir()} - {files.LOCK}
-    assert names == {WEIGHTS, CARD, CURVE, CHECKPOINT, SETTINGS, files.TRIALS}
+    weights = tiny.weights(whole).name
+    assert names == {weights, CARD, CURVE, CHECKPOINT, SETTINGS, files.TRIALS}
     model, settings, card = trained.load(whole)
     assert settings == tiny.settings()
     assert card["parameters"] == sum(p.numel() for p in model.parameters())
@@ -278,22 +279,24 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
         Run.start(tmp_path, tiny.settings(), compiled=False)
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, CHECKPOINT])
 @pytest.mark.parametrize("keep", [0, 5, 200, -1], ids=str)
-def test_a_truncated_file_is_refused(copied: Path, name: str, keep: int) -> None:
+@pytest.mark.parametrize("what", ["weights", CHECKPOINT])
+def test_a_truncated_file_is_refused(copied: Path, what: str, keep: int) -> None:
+    name = tiny.weights(copied).name if what == "weights" else what
     data = (copied / name).read_bytes()
     (copied / name).write_bytes(data[:keep])
     with pytest.raises(FolderError, match=rf"{name}: .*") as caught:
-        trained.load(copied) if name == WEIGHTS else resumed(copied)
+        trained.load(copied) if what == "weights" else resumed(copied)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("where", [-1, -700, 30])
 def test_a_weight_file_that_was_changed_is_refused(copied: Path, where: int) -> None:
-    data = bytearray((copied / WEIGHTS).read_bytes())
+    path = tiny.weights(copied)
+    data = bytearray(path.read_bytes())
     data[where] ^= 1
-    (copied / WEIGHTS).write_bytes(bytes(data))
-    with pytest.raises(FolderError, match=WEIGHTS):
+    path.write_bytes(bytes(data))
+    with pytest.raises(FolderError, match=path.name):
         trained.load(copied)
 
 
@@ -323,10 +326,12 @@ def changed_setting(**values: Any) -> Any:
         ),
         (changed(settings=3), "card.json: settings: got int, needs an object"),
         (changed(seed=9), "card.json: seed 9 is not one of the run's"),
-        (changed(format=2), "card.json: format: got 2, needs 1"),
+        (changed(format="2"), "card.json: format: got '2', needs a number from 1 on"),
+        (changed(weights="../x"), "card.json: weights: got '../x', needs the name of"),
+        (changed(results=3), "card.json: results: needs a list of objects"),
         (changed(parameters=3), "card.json: parameters: 3 is not their number"),
         (changed(weights_sha256="0"), "was changed: its SHA-256 is not the card's"),
-        (lambda card: {}, "card.json: format is missing"),
+        (lambda card: {}, "card.json: settings is missing"),
         (lambda card: [card], "card.json: holds no object"),
     ],
 )
@@ -342,7 +347,7 @@ def test_a_card_that_does_not_fit_is_refused(
 
 
 def test_weights_that_are_not_finite_are_refused(copied: Path) -> None:
-    weights: dict[str, Tensor] = files.read_tensors(copied / WEIGHTS)
+    weights: dict[str, Tensor] = files.read_tensors(tiny.weights(copied))
     weights["output.bias"] = weights["output.bias"] * float("nan")
     trained.save(copied, weights, files.read_json(copied / CARD))
     with pytest.raises(
@@ -360,7 +365,7 @@ def test_settings_that_are_damaged_are_refused(copied: Path, text: str) -> None:
 
 def test_a_checkpoint_of_another_run_is_refused(copied: Path) -> None:
     other = Trainer(tiny.settings(seeds=(0,)), compiled=False)
-    files.write_tensors(copied / CHECKPOINT, other.state_dict(), {})
+    files.write_checkpoint(copied / CHECKPOINT, other.state_dict(), {})
     with pytest.raises(
         FolderError, match=r"does not fit the run: parameters: got \(1,"
     ):
@@ -373,10 +378,11 @@ def test_a_curve_that_is_damaged_is_refused(copied: Path) -> None:
         Run.resume(copied, compiled=False)
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, CARD])
-def test_a_missing_file_is_named(copied: Path, name: str) -> None:
-    (copied / name).unlink()
-    with pytest.raises(FolderError, match=f"{name}: No such file or directory"):
+@pytest.mark.parametrize("what", ["weights", CARD])
+def test_a_missing_file_is_named(copied: Path, what: str) -> None:
+    path = tiny.weights(copied) if what == "weights" else copied / what
+    path.unlink()
+    with pytest.raises(FolderError, match=f"{path.name}: No such file or directory"):
         trained.load(copied)
 
 

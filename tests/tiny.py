@@ -29,6 +29,12 @@ def finished(folder: Path, **changes: Any) -> Run:
     return run
 
 
+def weights(folder: Path) -> Path:
+    """Where the weights are; their name is made of what they hold."""
+    (path,) = folder.glob("model*.safetensors")
+    return path
+
+
 def checkpoint(folder: Path) -> dict[str, bytes]:
     tensors = read_tensors(folder / CHECKPOINT)
     return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}

@@ -18,14 +18,21 @@ from ntm.training.trainer import solved_after
 def draw(
     folder: Path, model: nn.Module, settings: Settings, out: Path, size: Size
 ) -> list[Path]:
-    """Draw the curves of all seeds and one sequence; return where the pictures are."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Draw the curves of all seeds and one sequence; return where the pictures are.
+
+    Raises:
+        ntm.runs.files.FolderError: they cannot be written there.
+    """
     pictures = {
         "curve.png": curves(folder, settings.make_task()),
         "sequence.png": sequence(model, settings, size),
     }
-    for name, picture in pictures.items():
-        picture.savefig(out / name, dpi=150)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures.items():
+            picture.savefig(out / name, dpi=150)
+    except OSError as error:
+        raise files.FolderError(f"{out}: {error.strerror}") from error
     return [out / name for name in pictures]
 
 

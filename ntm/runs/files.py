@@ -6,6 +6,7 @@ whatever is damaged is refused in one line.
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -13,14 +14,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+import ntm
 from ntm.training.evaluation import Result
 from ntm.training.trainer import Evaluation
 
-WEIGHTS, CARD, CURVE = "model.safetensors", "card.json", "curve.csv"
-TRIALS = "trials.csv"
+FORMAT = 2
+"""Of all files of a run.  What is new gets a number, so that an older version can say
+that it does not know it; what an older file lacks gets what was so before."""
+CARD, CURVE, TRIALS = "card.json", "curve.csv", "trials.csv"
 PREVIOUS_STAGE, PREVIOUS_STAGE_CURVE = "first.json", "first.csv"
 """Card and curve of the run from which this one went on with other settings."""
 LOCK = ".lock"
@@ -55,28 +60,41 @@ def locked(folder: Path, wait: float = 0) -> Iterator[None]:
         lock.release()
 
 
+def stamp() -> dict[str, Any]:
+    """Return what a file says of its own form: the number, and who wrote it."""
+    return {"format": FORMAT, "ntm": ntm.__version__}
+
+
+def origin(values: dict[str, Any]) -> str:
+    """Return which other version wrote a file that cannot be read; for messages."""
+    versions = values.get("versions")
+    older = versions.get("ntm") if isinstance(versions, dict) else None
+    by = values.get("ntm", older)
+    other = by not in (None, ntm.__version__)
+    return f" (written by ntm {by!s:.20}; this is {ntm.__version__})" if other else ""
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, in one line; of a key that it is missing."""
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in a file.
 
     Raises:
-        FolderError: the file is missing, or holds something else.
+        FolderError: the file is missing, holds something else, or is of a format that
+            came after this version.
     """
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise FolderError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise FolderError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise FolderError(f"{path}: holds no object")
-    return values
+    return _checked(path, _parsed(path, _read(path)))
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write an object, whole or not at all."""
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(text.encode())
+    write_bytes(path, text.encode())
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -85,44 +103,97 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         FolderError: the file is missing or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load as from_bytes
+    return _tensors(path, _read(path))
 
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors in a file and the note that was written with them.
+
+    Raises:
+        FolderError: the file is missing, damaged, or of a later format.
+    """
+    data = _read(path)
+    tensors = _tensors(path, data)
+    size = 8 + int.from_bytes(data[:8], "little")  # how safetensors begins
+    header = _parsed(path, data[8:size])
+    note = _parsed(path, header.get("__metadata__", {}).get("note", "").encode())
+    digest = note.pop("sha256", None)  # older files have none
+    if digest not in (None, _digest(tensors, note)):
+        raise FolderError(f"{path}: was changed: its SHA-256 is not its own")
+    return tensors, _checked(path, note)
+
+
+def write_checkpoint(
+    path: Path, tensors: dict[str, Tensor], note: dict[str, Any]
+) -> None:
+    """Write tensors and a note about them, whole or not at all."""
+    note = stamp() | note
+    note = json.loads(json.dumps(note))  # as it will be read
+    signed = note | {"sha256": _digest(tensors, note)}
+    write_bytes(path, as_bytes(tensors, {"note": json.dumps(signed)}))
+
+
+def as_bytes(
+    tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> bytes:
+    """Return what a file of tensors holds; nothing in it is pickled."""
+    from safetensors.torch import save
+
+    return save({n: t.detach().cpu().clone() for n, t in tensors.items()}, metadata)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _read(path: Path) -> bytes:
     try:
-        return from_bytes(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise FolderError(f"{path}: {error.strerror}") from error
+
+
+def _parsed(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise FolderError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise FolderError(f"{path}: holds no object")
+    return values
+
+
+def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    number = values.get("format", 1)
+    if type(number) is not int or number < 1:
+        raise FolderError(f"{path}: format: got {number!r}, needs a number from 1 on")
+    if number > FORMAT:
+        raise FolderError(
+            f"{path}: is of format {number}, later than the {FORMAT} that this version "
+            f"reads{origin(values)}"
+        )
+    return values
+
+
+def _tensors(path: Path, data: bytes) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise FolderError(f"{path}: is damaged: {error}") from error
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    """Return the object that `write_tensors` put beside the tensors.
-
-    Raises:
-        FolderError: there is none, or the file is damaged.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            return dict(json.loads((file.metadata() or {})["note"]))
-    except OSError as error:
-        raise FolderError(f"{path}: {error.strerror}") from error
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise FolderError(f"{path}: is damaged: {error}") from error
-
-
-def write_tensors(
-    path: Path, tensors: dict[str, Tensor], note: dict[str, Any] | None = None
-) -> None:
-    """Write tensors and a note about them, whole or not at all."""
-    from safetensors.torch import save as to_bytes
-
-    on_cpu = {name: t.detach().cpu().clone() for name, t in tensors.items()}
-    data = to_bytes(on_cpu, {"note": json.dumps(note)} if note is not None else None)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(data)
+def _digest(tensors: dict[str, Tensor], note: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(note).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager
@@ -140,15 +211,23 @@ def atomic_write(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise FolderError(f"{path}: could not be written: {error.strerror}") from error
+
+
+def _sync(folder: Path) -> None:
+    """Let a new name in a folder last through a power cut, where a system can."""
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folder
+        return
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def read_curve(path: Path) -> list[Evaluation]:
@@ -157,12 +236,10 @@ def read_curve(path: Path) -> list[Evaluation]:
     Raises:
         FolderError: the file is missing or damaged.
     """
-    try:
-        lines = path.read_text("utf-8").splitlines(keepends=True)
-    except OSError as error:
-        raise FolderError(f"{path}: {error.strerror}") from error
+    header, *lines = _lines(path) or [""]
+    _require_columns(path, header.rstrip("\n").split(","), Evaluation._fields)
     rows = []
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines, start=2):
         if not line.endswith("\n"):
             break
         try:
@@ -172,6 +249,20 @@ def read_curve(path: Path) -> list[Evaluation]:
             raise FolderError(f"{path}: line {number} is damaged") from error
         rows.append(row)
     return rows
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return _read(path).decode().splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        raise FolderError(f"{path}: is damaged: {error}") from error
+
+
+def _require_columns(path: Path, got: list[str], needed: Iterable[str]) -> None:
+    if set(got) != set(needed):
+        needs = ",".join(needed)
+        got_ = ",".join(got)
+        raise FolderError(f"{path}: columns: got {got_:.80}, needs {needs}")
 
 
 def append_curve(path: Path, rows: Iterable[Evaluation]) -> None:
@@ -227,5 +318,4 @@ def write_trials(path: Path, trials: dict[int, list[Result]]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(text.getvalue().encode())
+    write_bytes(path, text.getvalue().encode())

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from ntm.runs import files
-from ntm.runs.run import CHECKPOINT, PARTS, SETTINGS, read_settings
+from ntm.runs.run import CHECKPOINT, PARTS, read_settings, write_settings
 
 SHARED = {"updates", "size_rng", "optimizer.count"}
 """The tensors of a training that are the same for all seeds; others have a row each."""
@@ -102,13 +102,12 @@ def _divide(folder: Path, size: int) -> None:
         part.mkdir(parents=True)
         seeds = settings.seeds[rows]
         mine = dataclasses.replace(settings, seeds=seeds)
-        files.write_json(part / SETTINGS, mine.to_json())
+        write_settings(part, mine)
         if (folder / CHECKPOINT).exists():
-            tensors = files.read_tensors(folder / CHECKPOINT)
-            note = files.read_metadata(folder / CHECKPOINT)
+            tensors, note = files.read_checkpoint(folder / CHECKPOINT)
             note["stopped"] = [row for row in note["stopped"] if row[0] in seeds]
             own = {n: t if n in SHARED else t[rows] for n, t in tensors.items()}
-            files.write_tensors(part / CHECKPOINT, own, note)
+            files.write_checkpoint(part / CHECKPOINT, own, note)
         if (folder / files.CURVE).exists():
             curve = files.read_curve(folder / files.CURVE)
             files.write_curve(
@@ -126,16 +125,16 @@ def _unite(folder: Path) -> None:
     curves = [row for p in parts for row in files.read_curve(p / files.CURVE)]
     curves.sort(key=lambda row: row.sequences)
     files.write_curve(folder / files.CURVE, curves)
-    states = [files.read_tensors(part / CHECKPOINT) for part in parts]
+    checkpoints = [files.read_checkpoint(part / CHECKPOINT) for part in parts]
+    states, notes = zip(*checkpoints, strict=True)
     # A part whose seeds have all stopped ends before the others.
     last = max(states, key=lambda state: int(state["updates"]))
     tensors = {
         name: last[name] if name in SHARED else torch.cat([s[name] for s in states])
         for name in last
     }
-    notes = [files.read_metadata(part / CHECKPOINT) for part in parts]
     stopped = sorted((r for n in notes for r in n["stopped"]), key=lambda row: row[1])
     note = {"seconds": max(n["seconds"] for n in notes), "stopped": stopped}
-    files.write_tensors(folder / CHECKPOINT, tensors, note)
+    files.write_checkpoint(folder / CHECKPOINT, tensors, note)
     done = (folder / PARTS).rename(folder / f"{PARTS}.part")
     shutil.rmtree(done, ignore_errors=True)

@@ -1,8 +1,8 @@
 """A run on disk: it can be stopped at any moment, even by force, and goes on later.
 
-The folder holds ``settings.json`` from the beginning, ``curve.csv`` as it grows,
+The folder holds ``settings.json``, with which a run begins, ``curve.csv`` as it grows,
 ``checkpoint.safetensors`` as the last good state of all seeds, and at the end the
-trained machine of one seed, as `ntm.runs.files` has it.
+trained machine of one seed, as `ntm.runs.trained` has it.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ntm.machine import NTM
 from ntm.recurrent import Recurrent
@@ -25,6 +26,12 @@ from ntm.training.settings import MODELS, Settings
 from ntm.training.trainer import Evaluation, Stopped, Trainer, solved_after
 
 SETTINGS, CHECKPOINT = "settings.json", "checkpoint.safetensors"
+_BEFORE_IT_BEGINS = {files.LOCK, f"{SETTINGS}.part"} | {
+    name + part
+    for name in (CHECKPOINT, files.PREVIOUS_STAGE, files.PREVIOUS_STAGE_CURVE)
+    for part in ("", ".part")
+}
+"""What is there before ``settings.json``: a start that was killed leaves no more."""
 PARTS = "parts"
 """The folder of the runs of fewer seeds into which `ntm.runs.processes` divides one."""
 
@@ -57,8 +64,8 @@ class Run:
     ):
         self.folder = folder
         self.settings = settings
-        self._trials = default_trials(settings)
         with _fitting(settings):
+            self._trials = default_trials(settings)
             self.training = Trainer(settings, device, compiled)
         self.curve: list[Evaluation] = []
         self.seconds = 0.0
@@ -86,12 +93,17 @@ class Run:
             FolderError: the folder holds something or cannot be written, or the first
                 run is not finished or does not fit.
         """
-        default_trials(settings)  # what cannot be judged is not trained
+        with _fitting(settings):
+            default_trials(settings)  # what cannot be judged is not trained
         _make_folder(folder)
-        run = cls(folder, settings, device, compiled)
-        if first is not None:
-            run._warm_start(first)
-        files.write_json(folder / SETTINGS, settings.to_json())
+        with files.locked(folder):
+            _make_folder(folder)  # nobody has begun in it meanwhile
+            for name in _BEFORE_IT_BEGINS - {files.LOCK}:
+                (folder / name).unlink(missing_ok=True)
+            run = cls(folder, settings, device, compiled)
+            if first is not None:
+                run._warm_start(first)
+            write_settings(folder, settings)  # last: without it there is no run
         return run
 
     @classmethod
@@ -114,17 +126,20 @@ class Run:
             raise FolderError(
                 f"{folder}: is divided among processes; `ntm resume` puts it together"
             )
-        run = cls(folder, settings, device, compiled)
         path = folder / CHECKPOINT
-        if path.exists():
+        has_begun = path.exists()
+        if has_begun:
+            tensors, note = files.read_checkpoint(path)
+            _require_fit(path, tensors, settings)
+        run = cls(folder, settings, device, compiled)
+        if has_begun:
             try:
-                tensors = files.read_tensors(path)
                 run.training.load_state_dict(tensors)
-                note = files.read_metadata(path)
                 run.seconds = float(note["seconds"])
                 run.training.stopped = [Stopped(*row) for row in note["stopped"]]
             except (KeyError, TypeError, ValueError, RuntimeError) as error:
-                raise FolderError(f"{path}: does not fit the run: {error}") from error
+                what = files.first_line(error)
+                raise FolderError(f"{path}: does not fit the run: {what}") from error
         # What came after the checkpoint will come again.
         if (folder / files.CURVE).exists():
             rows = files.read_curve(folder / files.CURVE)
@@ -135,15 +150,14 @@ class Run:
     def is_in(folder: Path, settings: Settings) -> bool:
         """Return whether a folder holds a run with these settings."""
         try:
-            values = files.read_json(folder / SETTINGS)
+            return read_settings(folder) == settings
         except FolderError:
             return False
-        return values == settings.to_json()
 
     def _warm_start(self, first: Path) -> None:
         card = files.read_json(first / files.CARD)
         curve = files.read_curve(first / files.CURVE)
-        ended = files.read_tensors(first / CHECKPOINT)
+        ended, _ = files.read_checkpoint(first / CHECKPOINT)
         names = ("size_rng", "data_rngs", "active")
         try:
             if card["settings"]["seeds"] != list(self.settings.seeds):
@@ -181,11 +195,26 @@ class Run:
         if not (self.folder / files.CARD).exists():
             tried = (self.folder / files.TRIALS).exists()
             self.select_seed([] if tried else self._trials)
+        else:
+            self._mend()
+
+    def _mend(self) -> None:
+        """Write the weights that the card means again, if they are not whole."""
+        card, settings = trained.read_card(self.folder)
+        try:
+            trained.load(self.folder)
+        except FolderError:
+            if settings != self.settings:
+                raise
+            model = self.machine(card["seed"])
+            trained.save(self.folder, dict(model.named_parameters()), card)
 
     def save_checkpoint(self) -> None:
         """Write all that is needed to go on, in the place of the last checkpoint."""
         note = {"seconds": self.seconds, "stopped": self.training.stopped}
-        files.write_tensors(self.folder / CHECKPOINT, self.training.state_dict(), note)
+        files.write_checkpoint(
+            self.folder / CHECKPOINT, self.training.state_dict(), note
+        )
 
     def select_seed(
         self,
@@ -295,10 +324,31 @@ def read_settings(folder: Path) -> Settings:
     Raises:
         FolderError: they are missing, damaged or impossible.
     """
-    try:
-        return Settings.from_json(files.read_json(folder / SETTINGS))
+    path = folder / SETTINGS
+    values = files.read_json(path)
+    try:  # those of format 1 stand alone
+        return Settings.from_json(values.get("settings", values))
     except (TypeError, ValueError) as error:
-        raise FolderError(f"{folder / SETTINGS}: {error}") from error
+        what = files.first_line(error)
+        raise FolderError(f"{path}: {what}{files.origin(values)}") from error
+
+
+def write_settings(folder: Path, settings: Settings) -> None:
+    """Write the settings of a run, which makes the folder one."""
+    values = files.stamp() | {"settings": settings.to_json()}
+    files.write_json(folder / SETTINGS, values)
+
+
+def _require_fit(path: Path, tensors: dict[str, Tensor], settings: Settings) -> None:
+    """Refuse what does not fit before anything is as large as the settings say."""
+    with torch.device("meta"):
+        parameters = settings.make_model(0).parameters()
+    needs = (len(settings.seeds), sum(p.numel() for p in parameters))
+    got = tuple(tensors["parameters"].shape) if "parameters" in tensors else "nothing"
+    if got != needs:
+        raise FolderError(
+            f"{path}: does not fit the run: parameters: got {got}, needs {needs}"
+        )
 
 
 def remove_unlearned(folder: Path) -> None:
@@ -328,7 +378,7 @@ def _fitting(settings: Settings) -> Iterator[None]:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if {path.name for path in folder.iterdir()} - _BEFORE_IT_BEGINS:
             what = "another run" if (folder / SETTINGS).exists() else "other files"
             raise FolderError(
                 f"{folder}: holds {what}; resume that run or choose another folder"

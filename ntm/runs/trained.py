@@ -1,28 +1,30 @@
-"""A trained machine on disk: its weights, and a card that says what they are."""
+"""A trained machine on disk: its weights, and a card that says what they are.
+
+The name of the weights' file is made of their digest, and the card names the file: who
+is stopped between the two leaves the machine that was there before.
+"""
 
 import hashlib
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
+from ntm._checks import require_whole
 from ntm.baseline import Baseline
 from ntm.machine import NTM
 from ntm.recurrent import Recurrent
-from ntm.runs.files import (
-    CARD,
-    WEIGHTS,
-    FolderError,
-    locked,
-    read_json,
-    read_tensors,
-    write_json,
-    write_tensors,
-)
+from ntm.runs import files
+from ntm.runs.files import CARD, FolderError
+from ntm.training.evaluation import Result
 from ntm.training.settings import Settings
 
-FORMAT = 1
+WEIGHTS = "model.safetensors"
+"""The name of the weights where the card, of format 1, does not say it."""
 KINDS: dict[str, type[Recurrent[Any]]] = {"NTM": NTM, "Baseline": Baseline}
 
 
@@ -35,21 +37,14 @@ class Trained(NamedTuple):
 
 
 def load(folder: Path) -> Trained:
-    """Return the machine that a run has left in its folder.
+    """Return the machine that a folder holds.
 
     Raises:
         FolderError: what is missing, damaged or does not fit.
     """
-    card = read_json(folder / CARD)
-    try:
-        settings = Settings.from_json(card["settings"])
-        seed, model = card["seed"], settings.make_model(0)
-    except KeyError as error:
-        raise FolderError(f"{folder / CARD}: {error.args[0]} is missing") from error
-    except (TypeError, ValueError) as error:
-        raise FolderError(f"{folder / CARD}: {error}") from error
-    if seed not in settings.seeds:
-        raise FolderError(f"{folder / CARD}: seed {seed!r} is not one of the run's")
+    card, settings = read_card(folder)
+    with torch.device("meta"):  # however large the card says it is
+        model = settings.make_model(0)
     _fill(model, folder, card)
     return Trained(model, settings, card)
 
@@ -60,7 +55,7 @@ def load_model(folder: Path) -> Recurrent[Any]:
     Raises:
         FolderError: what is missing, damaged or does not fit.
     """
-    card = read_json(folder / CARD)
+    card = files.read_json(folder / CARD)
     if "settings" in card:
         return load(folder).model
     try:
@@ -68,26 +63,53 @@ def load_model(folder: Path) -> Recurrent[Any]:
         kind = config.pop("kind")
         if kind not in KINDS:
             raise ValueError(f"kind: got {kind!r}, needs {' or '.join(KINDS)}")
-        model = KINDS[kind](**config)
-    except KeyError as error:
-        raise FolderError(f"{folder / CARD}: {error.args[0]} is missing") from error
-    except (TypeError, ValueError) as error:
-        raise FolderError(f"{folder / CARD}: model: {error}") from error
+        with torch.device("meta"):
+            model = KINDS[kind](**config)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _refused(folder, card, error, "model: ") from error
     _fill(model, folder, card)
     return model
 
 
-def _fill(model: Recurrent[Any], folder: Path, card: dict[str, Any]) -> None:
-    """Give a model the weights in a folder, ready to run and not to be trained."""
+def read_card(folder: Path) -> tuple[dict[str, Any], Settings]:
+    """Return the card in a folder and the settings in it.
+
+    Raises:
+        FolderError: what is missing, damaged or does not fit.
+    """
+    card = files.read_json(folder / CARD)
     try:
-        if card["format"] != FORMAT:
-            raise ValueError(f"format: got {card['format']!r}, needs {FORMAT}")
-        digest, count = card["weights_sha256"], card["parameters"]
-    except KeyError as error:
-        raise FolderError(f"{folder / CARD}: {error.args[0]} is missing") from error
-    except ValueError as error:
-        raise FolderError(f"{folder / CARD}: {error}") from error
-    weights, path = read_tensors(folder / WEIGHTS), folder / WEIGHTS
+        settings = Settings.from_json(card["settings"])
+        require_whole(0, seed=card["seed"])
+        if card["seed"] not in settings.seeds:
+            raise ValueError(f"seed {card['seed']!r} is not one of the run's")
+        _results(card)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _refused(folder, card, error) from error
+    return card, settings
+
+
+def _fill(model: Recurrent[Any], folder: Path, card: dict[str, Any]) -> None:
+    """Give a model the weights in a folder, ready to run and not to be trained.
+
+    Args:
+        model: on any device, the one without memory included; what its parameters held
+            is not looked at.
+        folder: where the weights are.
+        card: what it says of them.
+
+    Raises:
+        FolderError: what is missing, damaged or does not fit.
+    """
+    try:
+        name, digest = card.get("weights", WEIGHTS), card["weights_sha256"]
+        if not re.fullmatch(r"model(-[0-9a-f]+)?\.safetensors", str(name)):
+            raise ValueError(f"weights: got {name!r}, needs the name of a file here")
+        require_whole(1, parameters=card["parameters"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _refused(folder, card, error) from error
+    path = folder / name
+    weights = files.read_tensors(path)
     needed = {name: p.shape for name, p in model.named_parameters()}
     for name in sorted(set(needed) ^ set(weights)):
         how = "missing" if name in needed else "unknown"
@@ -99,24 +121,34 @@ def _fill(model: Recurrent[Any], folder: Path, card: dict[str, Any]) -> None:
                 f"{path}: does not fit {CARD}: {name} is {got.dtype} of shape "
                 f"{tuple(got.shape)}, needs {tuple(shape)}"
             )
-    if count != sum(shape.numel() for shape in needed.values()):
+    if card["parameters"] != sum(shape.numel() for shape in needed.values()):
+        count = card["parameters"]
         raise FolderError(f"{folder / CARD}: parameters: {count!r} is not their number")
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise FolderError(f"{path}: was changed: its SHA-256 is not the card's")
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise FolderError(f"{path}: {name} holds numbers that are not finite")
-    model.load_state_dict(weights)
+    own = {name: tensor.float() for name, tensor in weights.items()}
+    model.load_state_dict(own, assign=True)
     model.eval().requires_grad_(False)
 
 
 def save(folder: Path, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
-    """Write weights and card; the card comes last and names the weights' digest."""
-    write_tensors(folder / WEIGHTS, weights)
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    """Write weights and card, in the place of those that were there.
+
+    The caller holds the lock of the folder.
+    """
+    data = files.as_bytes(weights)
+    digest = hashlib.sha256(data).hexdigest()
+    name = f"model-{digest[:12]}.safetensors"
+    files.write_bytes(folder / name, data)
     count = sum(tensor.numel() for tensor in weights.values())
-    fixed = {"format": FORMAT, "parameters": count, "weights_sha256": digest}
-    write_json(folder / CARD, card | fixed)
+    fixed = {"parameters": count, "weights": name, "weights_sha256": digest}
+    files.write_json(folder / CARD, card | files.stamp() | fixed)
+    for old in folder.glob("model*.safetensors*"):
+        if old.name != name:
+            old.unlink(missing_ok=True)
 
 
 def save_model(
@@ -146,9 +178,43 @@ def save_model(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FolderError(f"{folder}: {error.strerror}") from error
-    with locked(folder):
+    with files.locked(folder):
         save(
             folder,
             dict(model.named_parameters()),
             (card or {}) | {"model": {"kind": kind, **model.config}},
         )
+
+
+def add_results(folder: Path, evaluated: Trained, results: Iterable[Result]) -> None:
+    """Write results to the card, each in the place of an older one of the same kind.
+
+    Raises:
+        FolderError: another process is at it, or the folder keeps another machine by
+            now than the one that was evaluated.
+    """
+    with files.locked(folder):
+        card, _ = read_card(folder)
+        if card["weights_sha256"] != evaluated.card["weights_sha256"]:
+            raise FolderError(f"{folder}: keeps another machine by now; try that one")
+        kept = {r.where: r for r in [*_results(card), *results]}
+        rows = sorted(
+            kept.values(), key=lambda r: (r.memory_locations or 0, *r.size.values())
+        )
+        files.write_json(
+            folder / CARD, card | {"results": [row.to_json() for row in rows]}
+        )
+
+
+def _results(card: dict[str, Any]) -> list[Result]:
+    rows = card["results"]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("results: needs a list of objects")
+    return [Result.from_json(row) for row in rows]
+
+
+def _refused(
+    folder: Path, card: dict[str, Any], error: Exception, part: str = ""
+) -> FolderError:
+    what = ("" if error.args == ("model",) else part) + files.first_line(error)
+    return FolderError(f"{folder / CARD}: {what}{files.origin(card)}")

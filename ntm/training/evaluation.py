@@ -1,5 +1,6 @@
 """How well a trained machine does, at any length and with any memory."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -65,8 +66,13 @@ class Result(NamedTuple):
         """Return the result of a row: what is no field is a number of the size.
 
         Raises:
-            TypeError: a field is missing.
+            TypeError, ValueError: a field is missing, or not the number it should be.
         """
+        for name, value in row.items():
+            if name == "bits" and isinstance(value, float) and math.isfinite(value):
+                continue
+            if value is not None or name not in ("bits", "memory_locations"):
+                require_whole(0, **{name: value})
         own = {name: value for name, value in row.items() if name in cls._fields}
         return cls(size={k: v for k, v in row.items() if k not in own}, **own)
 

@@ -47,6 +47,9 @@ _BEFORE = {
 }
 """What was done before there was such a setting, which older files do not name."""
 
+MOST = 2**31 - 1
+"""What a whole number can be at most: more is a mistake, and no memory holds it."""
+
 _LIMITS = ("clip_usual", "clip_norm", "clip_component")
 
 
@@ -120,9 +123,13 @@ class Settings:
     evaluation_sequences: int = 100
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _require_kind(field.name, field.type, getattr(self, field.name))
         _require_one_of("task", self.task, TASKS)
         complete = options.in_training(TASKS[self.task], self.task_options)
         object.__setattr__(self, "task_options", complete)
+        for name, value in complete.items():
+            _require_kind(name, None, value)
         _require_one_of("model", self.model, MODELS)
         _require_one_of("optimizer", self.optimizer, OPTIMIZERS)
         for name in (
@@ -145,6 +152,8 @@ class Settings:
             require_whole(0, seeds=seed)
             if seed >= 2**31:  # from there on the streams of evaluations begin
                 raise ValueError(f"seeds: got {seed}, needs less than 2³¹")
+        if self.learning_rate == math.inf:
+            raise ValueError("learning_rate: got inf, needs a finite number")
         for name in ("learning_rate", *_LIMITS):
             if not getattr(self, name) > 0:
                 raise ValueError(
@@ -164,7 +173,10 @@ class Settings:
             )
         require_whole(0, training_locations=self.training_locations)
         with torch.device("meta"):
-            model = self._build()  # refuses a machine that cannot be
+            try:
+                model = self._build()  # refuses a machine that cannot be
+            except RuntimeError as error:
+                raise ValueError("no memory holds a machine of this size") from error
             if self.training_locations:
                 if not isinstance(model, NTM):
                     raise ValueError("training_locations: the baseline has no memory")
@@ -250,6 +262,19 @@ def _task_options(values: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"task_options: got {given!r}, needs an object")
     kind = TASKS.get(values.get("task", "copy"))
     return given if kind is None else options.plain(kind) | given
+
+
+def _require_kind(name: str, kind: Any, value: object) -> None:
+    if kind is int:
+        require_whole(0, **{name: value})
+    if kind is float and (
+        isinstance(value, bool) or not isinstance(value, int | float)
+    ):
+        raise TypeError(f"{name}: got {value!r}, needs a number")
+    if kind is str and not isinstance(value, str):
+        raise TypeError(f"{name}: got {value!r}, needs a name")
+    if isinstance(value, int) and value > MOST:
+        raise ValueError(f"{name}: got {str(value)[:40]}, needs at most {MOST}")
 
 
 def _require_one_of(name: str, value: object, choices: Any) -> None:
