@@ -54,4 +54,4 @@ def run(model: nn.Module, parameters: dict[str, Tensor], inputs: Tensor) -> Tens
 
 
 def leaves(tree: object) -> list[Tensor]:
-    return tensors_in(tree)
+    return tensors_in(tuple(tree.values()) if isinstance(tree, dict) else tree)
