@@ -138,3 +138,20 @@ def test_the_folder_leads_to_the_first_page():
     link = parse(ENTRANCE).select_one("body a")
     assert link, f"{ENTRANCE} has no link for those who are not led"
     assert link["href"] == first
+
+
+@each_page
+def test_a_listing_of_the_package_leads_to_its_place_in_the_api(page):
+    for caption in parse(page).select(".code-block-caption"):
+        text = caption.select_one(".caption-text").get_text()
+        if text.startswith("ntm/") and not text.startswith("ntm/minimal.py"):
+            links = [str(a["href"]) for a in caption.select("a.reference")]
+            assert any("api.html#ntm." in link for link in links), f"{page}: {text}"
+
+
+def test_every_chapter_that_the_api_names_is_a_link():
+    names = [
+        p for p in parse("book/api.html").select("p") if "Chapter:" in p.get_text()
+    ]
+    assert len(names) > 15
+    assert all(p.select_one("a.internal") for p in names)
