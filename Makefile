@@ -1,5 +1,5 @@
 # `make book` and `make test` are all that a newcomer needs; .venv is made on the way.
-.PHONY: help book test lab train bench refresh shake clean FORCE
+.PHONY: help book test lab train bench refresh shake fuzz clean FORCE
 
 NOTEBOOK ?= $(wildcard book/*.ipynb)
 SEED ?= 0
@@ -36,6 +36,10 @@ refresh: ## run the notebooks again and store their outputs (one: NOTEBOOK=book/
 shake: ## find cells that a rounding error decides (an hour; SEED=1, NOTEBOOK=book/shift.ipynb)
 	@.ci/install test
 	@.venv/bin/python book/_tools/shake.py --seed $(SEED) $(NOTEBOOK)
+
+fuzz: ## damage 5,000 files of a run, and kill one 100 times (minutes)
+	@.ci/install test
+	@.venv/bin/python -m pytest -q tests/test_fuzz.py --fuzz 5000 --kills 100
 
 clean: ## remove all that these commands have made, .venv included
 	@rm -rf .venv _build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

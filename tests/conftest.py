@@ -12,6 +12,12 @@ hypothesis.settings.register_profile("ntm", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ntm")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much `test_fuzz` does."""
+    parser.addoption("--fuzz", type=int, default=200, help="damaged files")
+    parser.addoption("--kills", type=int, default=4, help="kills of a run")
+
+
 @pytest.fixture(autouse=True)
 def _reproducible() -> None:
     torch.set_num_threads(1)

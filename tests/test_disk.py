@@ -356,6 +356,14 @@ def test_a_column_that_is_unknown_or_missing_is_refused(
 # What cannot be.
 
 
+def test_nothing_after_another_kind_of_line_end_is_lost(copied: Path) -> None:
+    good = (copied / CURVE).read_bytes()
+    for end in (b"\r", b"\x0b", "\u2028".encode()):
+        (copied / CURVE).write_bytes(good[:44] + end + good[44:])
+        with pytest.raises(FolderError, match=r"curve\.csv: line 2 is damaged"):
+            files.read_curve(copied / CURVE)
+
+
 def test_a_curve_that_is_no_text_is_refused_in_one_line(copied: Path) -> None:
     (copied / CURVE).write_bytes(b"seed,sequences,bits,wrong_bits\n\xff\xfe\n")
     with pytest.raises(FolderError, match=r"curve\.csv: is damaged: .*can't decode"):

@@ -236,12 +236,10 @@ def read_curve(path: Path) -> list[Evaluation]:
     Raises:
         FolderError: the file is missing or damaged.
     """
-    header, *lines = _lines(path) or [""]
-    _require_columns(path, header.rstrip("\n").split(","), Evaluation._fields)
+    header, *lines = _lines(path)
+    _require_columns(path, header.split(","), Evaluation._fields)
     rows = []
-    for number, line in enumerate(lines, start=2):
-        if not line.endswith("\n"):
-            break
+    for number, line in enumerate(lines[:-1], start=2):
         try:
             seed, sequences, bits, wrong = line.split(",")
             row = Evaluation(int(seed), int(sequences), float(bits), float(wrong))
@@ -253,7 +251,7 @@ def read_curve(path: Path) -> list[Evaluation]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return _read(path).decode().splitlines(keepends=True)
+        return _read(path).decode().split("\n")  # and at no other of Unicode's ends
     except UnicodeDecodeError as error:
         raise FolderError(f"{path}: is damaged: {error}") from error
 
@@ -300,7 +298,7 @@ def read_trials(path: Path) -> dict[int, list[Result]]:
         return {}
     trials: dict[int, list[Result]] = {}
     try:
-        for row in csv.DictReader(path.read_text("utf-8").splitlines()):
+        for row in csv.DictReader(_lines(path)):
             bits = row.pop("bits", None)
             numbers: dict[str, Any] = {k: int(v) if v else None for k, v in row.items()}
             numbers["bits"] = float(bits) if bits else None
