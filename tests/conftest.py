@@ -6,6 +6,7 @@ from typing import Any
 import hypothesis
 import pytest
 import torch
+from groups import pytest_xdist_make_scheduler  # noqa: F401 a hook
 
 # The machine decides how long an example takes, not the code; a deadline would test the machine.
 hypothesis.settings.register_profile("ntm", deadline=None, derandomize=True)
@@ -86,12 +87,8 @@ To watch the lines of all others, too, takes a third longer.
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Keep the tests of one page and theme in one process, which then loads it once."""
+    """Watch the lines of the package only where that decides."""
     covers = config.pluginmanager.has_plugin("_cov")
     for item in items:
         if covers and item.path.stem not in COVERING:
             item.add_marker("no_cover")
-        params = item.callspec.params if hasattr(item, "callspec") else {}
-        for visited in (params.get("visit"), params.get("still")):
-            if visited:
-                item.add_marker(pytest.mark.xdist_group("-".join(visited)))

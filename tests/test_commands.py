@@ -287,5 +287,31 @@ def test_on_a_terminal_a_stage_keeps_to_one_line(place: Place) -> None:
     assert re.fullmatch(r"browser +\d+ s  1 passed\r\n", last), shown
 
 
+TESTS_OF_PAGES = """
+import pytest
+
+@pytest.fixture(params=["a.html-light", "a.html-dark", "b.html-light"])
+def visit(request): pass
+
+def test_one(visit): pass
+def test_two(visit): pass
+def test_three(visit): pass
+"""
+
+
+def test_the_tests_of_a_page_and_theme_run_in_one_process(place: Place) -> None:
+    has_checker(place, f'exec {shlex.quote(sys.executable)} "$@"')
+    tests = place.folder / "tests"
+    tests.mkdir()
+    shutil.copy(ROOT / "tests" / "groups.py", tests / "conftest.py")
+    for name in ("test_pages.py", "test_pages_live.py"):
+        (tests / name).write_text(TESTS_OF_PAGES)
+    assert place.run(".ci/test browser", **ONLY_XDIST).returncode == 0
+    log = (place.folder / "_build" / "test" / "browser.log").read_text()
+    ran = re.findall(r"^\[(gw\d)\] .*\[(.*)\] *$", log, re.M)
+    assert len(ran) == 18
+    assert len({page for _, page in ran}) == len(set(ran)) == 3
+
+
 def test_an_unknown_stage_is_refused(place: Place) -> None:
     assert "pages is no stage" in place.complaint(".ci/test pages")

@@ -35,7 +35,9 @@ PRECISION = 1e-9
 
 
 @pytest.fixture(
-    scope="module", params=[(page, "light") for page in LIVE_PAGES], ids=LIVE_PAGES
+    scope="module",
+    params=[(page, "light") for page in LIVE_PAGES],
+    ids=lambda pair: "-".join(pair),
 )
 def visit(request, window) -> Visit:
     return window(*request.param)
