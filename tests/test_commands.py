@@ -255,7 +255,7 @@ def test_a_stage_that_fails_says_how_to_run_that_test_alone(
         ("unit", "coverage of 99 % is less than 100", ".ci/test unit"),
         (
             "notebooks",
-            "[gw0] [1/2] FAILED book/far.ipynb::Cell 3",
+            "[gw0] [1/2] FAILED book/far::ipynb::Cell 3 ",
             ".venv/bin/python -m pytest --nbval --nbval-current-env book/far.ipynb",
         ),
     ],
