@@ -29,7 +29,7 @@ MATHJAX = "tex-svg-full.js"
 
 WIDGET, PICTURE = "application/vnd.jupyter.widget-view+json", "image/png"
 
-GENERATED = {"search": "Search", "genindex": "Index"}
+GENERATED = {"search": "Search"}
 """The titles of the pages that no one wrote."""
 
 SHORTEST, ENOUGH, LONGEST = 50, 120, 300
