@@ -124,7 +124,7 @@ class Heads(nn.Module):
     Args:
         controller_size: how many numbers the controller gives.
         width: of the memory, W.
-        num_heads: how many of each kind, H.
+        num_heads: how many of each kind, H, at most 1000.
         shift_range: R, the farthest a head can move in one step.
 
     Chapter: *The head*.
@@ -134,6 +134,10 @@ class Heads(nn.Module):
         self, controller_size: int, width: int, num_heads: int, shift_range: int
     ):
         super().__init__()
+        if num_heads > 1000:  # each is made by itself, which would take for ever
+            raise ValueError(
+                f"num_heads: got {str(num_heads)[:40]}, needs at most 1000"
+            )
         self.width = width
         self.num_heads = num_heads
         self._sizes = [address_parameters_size(width, shift_range), 2 * width]
