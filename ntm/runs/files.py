@@ -37,13 +37,12 @@ class FolderError(Exception):
 
 
 @contextlib.contextmanager
-def locked(folder: Path, wait: float = 2) -> Iterator[None]:
+def locked(folder: Path, wait: float = 0) -> Iterator[None]:
     """Keep other processes from writing to a folder; a killed one keeps nobody out.
 
     Args:
         folder: the folder.
-        wait: seconds to wait for a process that is at it; not none, since a child that
-            is just being started may hold for a moment what its parent has let go.
+        wait: seconds to wait for a process that is at it.
 
     Raises:
         FolderError: another process is at it, or the folder cannot be written.

@@ -82,9 +82,11 @@ def shares(folder: Path, rank: int = 0, size: int = 1) -> Iterator[Path]:
             stack.enter_context(files.locked(folder))
         except files.FolderError:
             return  # somebody else is
-        if divided.exists():
+        is_last = divided.exists()
+        if is_last:
             _unite(folder)
-            yield folder
+    if is_last:
+        yield folder
 
 
 def _parts(folder: Path) -> list[Path]:

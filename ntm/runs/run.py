@@ -194,7 +194,7 @@ class Run:
             yield rows
         if not (self.folder / files.CARD).exists():
             tried = (self.folder / files.TRIALS).exists()
-            self.select_seed([] if tried else self._trials)
+            self._select([] if tried else self._trials)
         else:
             self._mend()
 
@@ -249,9 +249,20 @@ class Run:
             if seed not in self.settings.seeds:
                 raise ValueError(f"seeds: got {seed}, needs one of the run's")
         with files.locked(self.folder):
-            results = self._try_all(wanted, trials, sequences, give_up)
-            files.write_trials(self.folder / files.TRIALS, results)
-            self._keep_best(results)
+            return self._select(trials, sequences, give_up, wanted)
+
+    def _select(
+        self,
+        trials: Sequence[Trial],
+        sequences: int = 100,
+        give_up: float = 1.0,
+        seeds: Collection[int] | None = None,
+    ) -> dict[int, list[Result]]:
+        """Do what `select_seed` does, for a caller that holds the folder's lock."""
+        wanted = self.settings.seeds if seeds is None else seeds
+        results = self._try_all(wanted, trials, sequences, give_up)
+        files.write_trials(self.folder / files.TRIALS, results)
+        self._keep_best(results)
         return results
 
     def _try_all(

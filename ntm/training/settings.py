@@ -152,8 +152,6 @@ class Settings:
             require_whole(0, seeds=seed)
             if seed >= 2**31:  # from there on the streams of evaluations begin
                 raise ValueError(f"seeds: got {seed}, needs less than 2³¹")
-        if self.learning_rate == math.inf:
-            raise ValueError("learning_rate: got inf, needs a finite number")
         for name in ("learning_rate", *_LIMITS):
             if not getattr(self, name) > 0:
                 raise ValueError(
