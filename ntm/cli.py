@@ -285,13 +285,16 @@ def _resume(options: argparse.Namespace) -> int:
 def _follow(folder: Path, device: torch.device, compiled: bool) -> int:
     """Train this process's share of a run; whoever is last says which seed is kept."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code = 0
     for share in processes.shares(folder, *processes.position()):
         run = Run.resume(share, device, compiled)
         _train_to_the_end(run)
         if share == folder:
             print(f"{folder}: seed {trained.load(folder).card['seed']} is kept")
-            return int(len(run.training.stopped) == len(run.settings.seeds))
-    return 0
+            code = int(len(run.training.stopped) == len(run.settings.seeds))
+    # Told to stop from here on, it has nothing left to lose and nothing to say.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return code
 
 
 def _train_to_the_end(run: Run) -> None:
