@@ -218,6 +218,8 @@ def test_told_to_stop_it_says_so_in_a_line_and_goes_on_later(
             os.kill(os.getpid(), number)
 
     before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    # Where the tests run in the background of a shell, it would be ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "update", stopping)
         assert main([*TRAIN, "--out", str(run)]) == 130

@@ -67,6 +67,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     for _ in range(evaluations):
         next(rows)
     run.training.update()  # lost with the process
+    rows.close()  # as its lock is
     resumed(tmp_path / "run")
     assert tiny.checkpoint(tmp_path / "run") == tiny.checkpoint(whole)
     for name in (tiny.weights(whole).name, CURVE):
@@ -122,8 +123,8 @@ def test_two_processes_do_not_write_to_one_folder(copied: Path) -> None:
         assert second.stderr.splitlines()[-1].endswith(
             f"{copied}: another process is writing to it"
         )
-        with files.locked(copied):
-            pass  # the same process may: a run chooses at its end
+        with pytest.raises(FolderError, match="another process"):
+            Run.resume(copied, compiled=False).select_seed([])  # nor does this one
     subprocess.run(command, capture_output=True, check=True)
 
 

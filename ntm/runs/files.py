@@ -40,6 +40,8 @@ class FolderError(Exception):
 def locked(folder: Path, wait: float = 0) -> Iterator[None]:
     """Keep other processes from writing to a folder; a killed one keeps nobody out.
 
+    Who holds it does not enter again.
+
     Args:
         folder: the folder.
         wait: seconds to wait for a process that is at it.
@@ -48,7 +50,7 @@ def locked(folder: Path, wait: float = 0) -> Iterator[None]:
         FolderError: another process is at it, or the folder cannot be written.
     """
     try:
-        lock = FileLock(folder / LOCK, is_singleton=True)
+        lock = FileLock(folder / LOCK)
         lock.acquire(timeout=wait)
     except Timeout as error:
         raise FolderError(f"{folder}: another process is writing to it") from error
