@@ -7,6 +7,7 @@ its module and name it here.  A task of another package is added with `register`
 import dataclasses
 from typing import TypeVar
 
+from ntm.tasks.associative_recall import AssociativeRecall
 from ntm.tasks.base import Batch, Size, Task, cost_in_bits, wrong_bits
 from ntm.tasks.copy import Copy
 from ntm.tasks.repeat_copy import RepeatCopy
@@ -33,11 +34,12 @@ def register(kind: Kind) -> Kind:
     return kind
 
 
-for _kind in (Copy, RepeatCopy):
+for _kind in (Copy, RepeatCopy, AssociativeRecall):
     register(_kind)
 
 __all__ = [
     "TASKS",
+    "AssociativeRecall",
     "Batch",
     "Copy",
     "RepeatCopy",
