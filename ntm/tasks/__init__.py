@@ -10,6 +10,7 @@ from typing import TypeVar
 from ntm.tasks.associative_recall import AssociativeRecall
 from ntm.tasks.base import Batch, Size, Task, cost_in_bits, wrong_bits
 from ntm.tasks.copy import Copy
+from ntm.tasks.priority_sort import PrioritySort
 from ntm.tasks.repeat_copy import RepeatCopy
 
 TASKS: dict[str, type[Task]] = {}
@@ -34,7 +35,7 @@ def register(kind: Kind) -> Kind:
     return kind
 
 
-for _kind in (Copy, RepeatCopy, AssociativeRecall):
+for _kind in (Copy, RepeatCopy, AssociativeRecall, PrioritySort):
     register(_kind)
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "AssociativeRecall",
     "Batch",
     "Copy",
+    "PrioritySort",
     "RepeatCopy",
     "Size",
     "Task",
