@@ -1,4 +1,4 @@
-"""Every function of `ntm.memory` and `ntm.addressing` with valid random arguments.
+"""Every function of `ntm.memory`, `ntm.addressing`, `ntm.heirs`, with random arguments.
 
 What all of them promise (any dtype, any batch, vmap, compile, gradients) is tested over this one
 table in `test_contract`, so that a new function joins all of those tests with one line here.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ntm import addressing, memory
+from ntm import addressing, heirs, memory
 
 N, W, TAPS = 7, 5, 3
 
@@ -29,6 +29,11 @@ def between(low: float, high: float, *batch: int) -> Tensor:
 
 def weighting(*batch: int, n: int = N) -> Tensor:
     return torch.softmax(2 * torch.randn(*batch, n, dtype=torch.float64), dim=-1)
+
+
+def direction(*batch: int) -> Tensor:
+    """The key of a delta rule: signed, of length 1."""
+    return torch.nn.functional.normalize(rows(*batch)[..., 0], dim=-1)
 
 
 class Mechanism(NamedTuple):
@@ -53,6 +58,10 @@ def _draw_address(*b: int) -> tuple[Tensor, ...]:
         weighting(*b, n=TAPS),
         between(1, 20, *b),
     )
+
+
+def _write(*b: int) -> tuple[Tensor, ...]:
+    return rows(*b), direction(*b), vector(*b)
 
 
 MECHANICS = {
@@ -83,4 +92,49 @@ MECHANICS = {
         addressing.sharpen, lambda *b: (weighting(*b), between(1, 20, *b))
     ),
     "address": Mechanism(addressing.address, _draw_address),
+    "attention_weighting": Mechanism(
+        heirs.attention_weighting, lambda *b: (rows(*b), vector(*b))
+    ),
+    "fast_weights": Mechanism(
+        heirs.fast_weights,
+        lambda *b: (*_write(*b), between(0, 1, *b), between(0, 1, *b)),
+    ),
+    "linear_attention": Mechanism(
+        heirs.linear_attention,
+        lambda *b: (rows(*b, w=W + 1), rows(*b)[..., 0], vector(*b)),
+    ),
+    "linear_attention_read": Mechanism(
+        heirs.linear_attention_read, lambda *b: (1 + rows(*b) ** 2, rows(*b)[..., 0])
+    ),
+    "delta": Mechanism(heirs.delta, lambda *b: (*_write(*b), between(0, 2, *b))),
+    "gated_delta": Mechanism(
+        heirs.gated_delta,
+        lambda *b: (*_write(*b), between(0, 2, *b), between(0, 1, *b)),
+    ),
+    "kimi_delta": Mechanism(
+        heirs.kimi_delta,
+        lambda *b: (*_write(*b), between(0, 2, *b), between(0, 1, *b, N)),
+    ),
+    "erase_then_delta": Mechanism(
+        heirs.erase_then_delta,
+        lambda *b: (
+            *_write(*b),
+            between(0, 2, *b),
+            between(0, 1, *b, N),
+            direction(*b),
+            between(0, 1, *b),
+        ),
+    ),
+    "rwkv7": Mechanism(
+        heirs.rwkv7,
+        lambda *b: (
+            *_write(*b),
+            between(0, 1, *b, N),
+            direction(*b),
+            between(0, 1, *b, N),
+        ),
+    ),
+    "gated_slots": Mechanism(
+        heirs.gated_slots, lambda *b: (rows(*b), vector(*b), between(0, 1, *b, N))
+    ),
 }
