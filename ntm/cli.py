@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import ctypes
 import dataclasses
+import importlib
 import json
 import signal
 import sys
@@ -59,7 +60,7 @@ def _option(text: str, **more: Any) -> dict[str, Any]:
 
 
 OPTIONS = {
-    "model": _option("folder of a run, or name of a shipped model"),
+    "model": _option("name of a shipped model, or folder of a run (./NAME)"),
     "folder": _option("folder of a run", type=Path),
     "bits": _option("vectors, a word each: 10110010 01100101", nargs="+"),
     "--out": _option("folder to write to", type=Path),
@@ -321,17 +322,9 @@ def _train_to_the_end(run: Run) -> None:
         said = len(training.stopped)
 
 
-def _shipped(name: str) -> bool:
-    """Return whether a name means a shipped model, and not a folder."""
-    return not Path(name).is_dir() and name in pretrained.available()
-
-
 def _open(name: str) -> tuple[Path, trained.Trained]:
-    """Return a run folder or a shipped model."""
-    folder = pretrained.folder(name) if _shipped(name) else Path(name)
-    if not folder.is_dir():
-        known = ", ".join(pretrained.available()) or "none"
-        raise FolderError(f"{name}: is neither a folder nor a shipped model ({known})")
+    """Return a shipped model, or the one in a folder; where both are, the shipped."""
+    folder = pretrained.folder(name)
     if not (folder / files.CARD).exists():
         raise FolderError(f"{folder}: holds no trained machine; resume its run first")
     return folder, trained.load(folder)
@@ -339,7 +332,7 @@ def _open(name: str) -> tuple[Path, trained.Trained]:
 
 def _evaluate(options: argparse.Namespace) -> int:
     device = _prepare(options)
-    if options.save and _shipped(options.model):
+    if options.save and options.model in pretrained.available():
         raise FolderError(f"{options.model}: is shipped; its card stays as it is")
     folder, machine = _open(options.model)
     model, task = machine.model, machine.settings.make_task()
@@ -399,23 +392,28 @@ def _select(options: argparse.Namespace) -> int:
     return 0
 
 
-def _bench(options: argparse.Namespace) -> int:
-    from ntm.fast.bench import bench
+def _part(command: str, name: str) -> Any:
+    """Return the module of a command that does not work everywhere."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise FolderError(f"{command}: needs {error.name}; install it first") from error
 
+
+def _bench(options: argparse.Namespace) -> int:
+    bench = _part("bench", "ntm.fast.bench")
     if options.threads is None:
         options.threads = 1
-    bench(_prepare(options), options.quick, options.json)
+    bench.bench(_prepare(options), options.quick, options.json)
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    try:
-        from ntm.book import run_figures
-    except ModuleNotFoundError as error:
-        raise FolderError(f"show: needs {error.name}; install it first") from error
+    run_figures = _part("show", "ntm.book.run_figures")
     folder, (model, settings, _) = _open(options.model)
     # Pictures of a shipped model have no place in the installed package.
-    out = options.out or (Path() if _shipped(options.model) else folder)
+    is_shipped = options.model in pretrained.available()
+    out = options.out or (Path() if is_shipped else folder)
     task, given = settings.make_task(), _given(options, "size")
     (size,) = sizes_from(task, given) if given else [task.test_size]
     for path in run_figures.draw(folder, model, settings, out, size):

@@ -34,7 +34,7 @@ def go_on(folder: Path, first: Path) -> None:
         options = {"task_options": {"longest": 2}, "memory_locations": 9}
         settings = tiny.settings(seeds=(0, 1), sequences=16, **options)
         start_from = first if first.exists() else None
-        run = Run.start(folder, settings, compiled=False, first=start_from)
+        run = Run.start(folder, settings, compiled=False, init_from=start_from)
     for _ in run:
         pass
 

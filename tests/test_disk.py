@@ -191,7 +191,7 @@ def test_resume_writes_weights_that_are_not_the_cards_again(copied: Path) -> Non
 def test_killed_in_a_start_from_another_run_it_starts_again(
     whole: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: dict[str, Any] = {"compiled": False, "first": whole}
+    given: dict[str, Any] = {"compiled": False, "init_from": whole}
     with monkeypatch.context() as patch:
         killed_before(name, patch)
         with pytest.raises(KilledError):
@@ -351,6 +351,12 @@ def test_a_column_that_is_unknown_or_missing_is_refused(
             files.read_curve(copied / name) if name == CURVE else files.read_trials(
                 copied / name
             )
+    with_one_more = [header + ",mood", *(row + ",3" for row in rows), ""]
+    (copied / name).write_text("\n".join(with_one_more))
+    with pytest.raises(FolderError, match=rf"{name}: .*mood"):
+        files.read_curve(copied / name) if name == CURVE else files.read_trials(
+            copied / name
+        )
 
 
 # What cannot be.

@@ -77,7 +77,7 @@ class Run:
         settings: Settings,
         device: torch.device | str = "cpu",
         compiled: bool = True,
-        first: Path | None = None,
+        init_from: Path | None = None,
     ) -> "Run":
         """Return a new run in a folder that is empty or not there yet.
 
@@ -86,11 +86,11 @@ class Run:
             settings: all choices there are.
             device: where the arithmetic is done.
             compiled: whether steps run through the compiler.
-            first: a finished run of the same seeds; the new one begins with the
+            init_from: a finished run of the same seeds; the new one begins with the
                 machines and the streams of sequences with which that one ended.
 
         Raises:
-            FolderError: the folder holds something or cannot be written, or the first
+            FolderError: the folder holds something or cannot be written, or the other
                 run is not finished or does not fit.
         """
         with _fitting(settings):
@@ -101,8 +101,8 @@ class Run:
             for name in _BEFORE_IT_BEGINS - {files.LOCK}:
                 (folder / name).unlink(missing_ok=True)
             run = cls(folder, settings, device, compiled)
-            if first is not None:
-                run._warm_start(first)
+            if init_from is not None:
+                run._init_from(init_from)
             write_settings(folder, settings)  # last: without it there is no run
         return run
 
@@ -154,7 +154,7 @@ class Run:
         except FolderError:
             return False
 
-    def _warm_start(self, first: Path) -> None:
+    def _init_from(self, first: Path) -> None:
         card = files.read_json(first / files.CARD)
         curve = files.read_curve(first / files.CURVE)
         ended, _ = files.read_checkpoint(first / CHECKPOINT)

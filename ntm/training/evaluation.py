@@ -10,7 +10,7 @@ from torch import Tensor
 from ntm._checks import require_whole
 from ntm.baseline import Baseline
 from ntm.recurrent import Recurrent
-from ntm.tasks import Size, Task, cost_in_bits, wrong_bits
+from ntm.tasks import TASKS, Size, Task, cost_in_bits, wrong_bits
 from ntm.tasks.base import bits_asked, named, steps
 from ntm.training.stacked import StackedModels
 
@@ -66,7 +66,8 @@ class Result(NamedTuple):
         """Return the result of a row: what is no field is a number of the size.
 
         Raises:
-            TypeError, ValueError: a field is missing, or not the number it should be.
+            TypeError, ValueError: a field is missing, or not the number it should be,
+                or no task has sizes of these names.
         """
         for name, value in row.items():
             if name == "bits" and isinstance(value, float) and math.isfinite(value):
@@ -74,7 +75,10 @@ class Result(NamedTuple):
             if value is not None or name not in ("bits", "memory_locations"):
                 require_whole(0, **{name: value})
         own = {name: value for name, value in row.items() if name in cls._fields}
-        return cls(size={k: v for k, v in row.items() if k not in own}, **own)
+        size = {name: value for name, value in row.items() if name not in own}
+        if set(size) not in [set(kind.size_names) for kind in TASKS.values()]:
+            raise ValueError(f"{', '.join(size)}: no task has such a size")
+        return cls(size=size, **own)
 
 
 @torch.no_grad()
