@@ -38,7 +38,8 @@ SMALL = (
 
 
 def train(folder: Path, *options: str) -> int:
-    small = ["--memory-locations", "30", "--controller-size", "6"]
+    small = ["--memory-locations", "12", "--controller-size", "6"]
+    small += ["--task.longest", "3"]
     return main(
         ["train", "copy", "--out", str(folder), *SMALL.split(), *small, *options]
     )
@@ -88,7 +89,7 @@ def test_a_task_of_two_numbers_goes_the_whole_way(
     """Trained with options of its own, tried, chosen and drawn by the same commands."""
     pytest.importorskip("matplotlib")
     folder = str(tmp_path / "x")
-    small = "--memory-locations 30 --controller-size 6 --seeds 0:2 --task.longest 3"
+    small = "--memory-locations 12 --controller-size 6 --seeds 0:2 --task.longest 3"
     given = [*SMALL.split(), *small.split(), "--task.most-repeats", "4"]
     assert main(["train", "repeat-copy", "--out", folder, *given]) == 0
     card = trained.load(Path(folder)).card
@@ -149,25 +150,25 @@ def test_evaluate_prints_a_table(run: Path, capsys: pytest.CaptureFixture[str]) 
         "bits",
         "exact",
     ]
-    assert row.split()[:3] == ["3", "30", "4"]
+    assert row.split()[:3] == ["3", "12", "4"]
 
 
 def test_evaluate_can_add_results_to_the_card(tmp_path: Path) -> None:
     tiny.finished(tmp_path / "x")
-    options = ["--length", "9", "20", "--sequences", "5", "--save"]
+    options = ["--length", "2", "3", "--sequences", "5", "--save"]
     assert main(["evaluate", str(tmp_path / "x"), *options]) == 0
     rows = trained.load(tmp_path / "x").card["results"]
-    assert [(r["length"], r["sequences"]) for r in rows] == [(9, 5), (20, 5), (22, 100)]
+    assert [(r["length"], r["sequences"]) for r in rows] == [(2, 5), (3, 5), (4, 100)]
 
 
 def test_select_keeps_the_seed_that_does_best_at_what_is_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny.finished(tmp_path / "x")
-    options = "--length 3 4 --memory-locations 9 --sequences 5"
+    options = "--length 1 2 --memory-locations 9 --sequences 5"
     assert main(["select", str(tmp_path / "x"), *options.split()]) == 0
     *seeds, kept = capsys.readouterr().out.splitlines()
-    sequences = {20: 100, 22: 100, 3: 5, 4: 5}
+    sequences = {3: 100, 4: 100, 1: 5, 2: 5}
     rates = {
         int(line.split()[1].rstrip(":")): sum(
             int(wrong) / (8 * int(length) * sequences[int(length)])
@@ -179,21 +180,21 @@ def test_select_keeps_the_seed_that_does_best_at_what_is_asked(
     assert rates[best["seed"]] == min(rates.values())
     assert kept.endswith(f"seed {best['seed']} is kept")
     # Two lengths in the run's own trials, of 100 sequences each, and the two asked for.
-    assert "of 3 on 210 sequences of length 3 to 22: " in best["chosen"]
+    assert "of 3 on 210 sequences of length 1 to 4: " in best["chosen"]
     trials = files.read_trials(tmp_path / "x" / files.TRIALS)
     assert [[r.size["length"] for r in results] for results in trials.values()] == [
-        [20, 22, 3, 4]
+        [3, 4, 1, 2]
     ] * 3
 
 
 def test_select_goes_no_further_with_a_seed_that_fails(tmp_path: Path) -> None:
     tiny.finished(tmp_path / "x")
-    options = "--length 5 6 --sequences 2 --give-up 0.01"
+    options = "--length 5 6 --memory-locations 21 --sequences 2 --give-up 0.01"
     assert main(["select", str(tmp_path / "x"), *options.split()]) == 0
     trials = files.read_trials(tmp_path / "x" / files.TRIALS)
     # Untrained, all of them fail at 5, and no longer one has more locations per vector.
     assert [[r.size["length"] for r in results] for results in trials.values()] == [
-        [20, 22, 5]
+        [3, 4, 5]
     ] * 3
 
 
@@ -204,19 +205,19 @@ def test_select_tries_the_seeds_that_are_named_and_replaces_what_was_less(
     folder = str(tmp_path / "x")
     rows = files.read_trials(tmp_path / "x" / files.TRIALS)
     kept = min(rows, key=lambda seed: rows[seed][1].wrong_bits)
-    options = ["--length", "3", "20", "--sequences", "7", "--seeds", "1"]
+    options = ["--length", "1", "3", "--sequences", "7", "--seeds", "1"]
     assert main(["select", folder, *options]) == 0
     trials = files.read_trials(tmp_path / "x" / files.TRIALS)
     assert [(r.size["length"], r.sequences) for r in trials[0]] == [
-        (20, 100),
-        (22, 100),
+        (3, 100),
+        (4, 100),
     ]
     assert [(r.size["length"], r.sequences) for r in trials[1]] == [
-        (22, 100),
+        (4, 100),
+        (1, 7),
         (3, 7),
-        (20, 7),
     ]
-    assert trained.load(tmp_path / "x").card["seed"] == kept  # at length 22, as before
+    assert trained.load(tmp_path / "x").card["seed"] == kept  # at length 4, as before
     said = refused(capsys, 1, "select", folder, "--length", 3, "--seeds", "9")
     assert "seeds: got 9, needs one of the run's" in said
 
@@ -330,7 +331,8 @@ def test_a_setting_that_cannot_work_is_refused_in_one_line(
 def test_what_is_not_there_or_not_finished_is_said_in_one_line(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "copies: is neither a fol" in refused(capsys, 1, "evaluate", "copies")
+    said = refused(capsys, 1, "evaluate", "copies")
+    assert said.startswith("ntm: name: got 'copies', needs a folder or one of copy-f")
     assert "No such file" in refused(capsys, 1, "resume", tmp_path / "none")
     assert "holds another run" in refused(capsys, 1, "train", "copy", "--out", run)
     assert "resume its run first" in refused(capsys, 1, "evaluate", tmp_path)
@@ -343,6 +345,35 @@ def test_what_is_not_there_or_not_finished_is_said_in_one_line(
         assert "memory_locations: got 0, needs at least 1" in said
     few = ("--memory-locations", 2)
     assert "got 2, needs" in refused(capsys, 1, "evaluate", run, *few, "--json")
+
+
+def test_of_a_shipped_model_and_a_folder_of_its_name_the_model_is_meant(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a command and by `ntm.load`; ``./`` means the folder in both."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "copy-lstm").symlink_to(run)
+    for name, locations in (("copy-lstm", 128), ("./copy-lstm", 12)):
+        assert ntm.load(name).memory_locations == locations
+        model = cli._open(name)[1].model
+        assert isinstance(model, NTM)
+        assert model.memory_locations == locations
+
+
+@pytest.mark.parametrize(
+    ("command", "part"),
+    [("bench", "ntm.fast.bench"), ("show copy-lstm", "ntm.book.run_figures")],
+)
+def test_a_command_that_needs_a_part_that_is_not_there_says_so_in_one_line(
+    command: str,
+    part: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, part, None)
+    said = refused(capsys, 1, *command.split())
+    name = command.split()[0]
+    assert said == f"ntm: {name}: needs {part}; install it first\n"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a computer without a GPU")

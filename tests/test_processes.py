@@ -28,8 +28,8 @@ from ntm.training.trainer import Trainer
 SIZES: dict[str, Any] = {"batch_size": 32, "evaluate_every": 32}
 SIZES |= {"evaluation_sequences": 32, "sequences": 128}
 OPTIONS = ["--eager", "--threads", "1"]
-TRAIN = ["train", "copy", "--seeds", "0:3", "--memory-locations", "30", *OPTIONS]
-TRAIN += ["--memory-width", "4", "--controller-size", "6"]
+TRAIN = ["train", "copy", "--seeds", "0:3", "--memory-locations", "12", *OPTIONS]
+TRAIN += ["--memory-width", "4", "--controller-size", "6", "--task.longest", "3"]
 for _name, _value in SIZES.items():
     TRAIN += ["--" + _name.replace("_", "-"), str(_value)]
 
@@ -125,7 +125,7 @@ def test_any_number_of_processes_goes_on_with_what_any_number_began(
     numbers: tuple[int, ...], alone: Path, tmp_path: Path
 ) -> None:
     run, last = tmp_path / "x", numbers[-1]
-    Run.start(run, tiny.settings(**SIZES), compiled=False)
+    Run.start(run, tiny.short(**SIZES), compiled=False)
     for size in numbers[:-1]:
         together(run, size, 1)
     together(run, last)
@@ -136,7 +136,7 @@ def test_what_a_lost_process_leaves_is_finished_by_another(
     alone: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "x"
-    Run.start(run, tiny.settings(**SIZES), compiled=False)
+    Run.start(run, tiny.short(**SIZES), compiled=False)
     together(run, 2, ranks=[1])
     with pytest.raises(files.FolderError, match="divided among processes; `ntm resu"):
         Run.resume(run)
@@ -164,7 +164,7 @@ def test_seeds_that_stop_do_not_stop_those_of_another_process(
     monkeypatch.setattr(Copy, "batch", spoiled)
     for name, size in (("one", 1), ("x", 2)):
         calls.update(dict.fromkeys(range(3), 0))
-        Run.start(tmp_path / name, tiny.settings(**SIZES), compiled=False)
+        Run.start(tmp_path / name, tiny.short(**SIZES), compiled=False)
         together(tmp_path / name, size)
     curves = [(tmp_path / name / CURVE).read_bytes() for name in ("one", "x")]
     assert curves[0] == curves[1]
@@ -175,7 +175,7 @@ def test_seeds_that_stop_do_not_stop_those_of_another_process(
 
 def test_what_is_shared_by_all_seeds_is_known() -> None:
     three, two = (
-        Trainer(tiny.settings(seeds=seeds), compiled=False).state_dict()
+        Trainer(tiny.short(seeds=seeds), compiled=False).state_dict()
         for seeds in ((0, 1, 2), (1, 2))
     )
     assert {n for n in three if three[n].shape == two[n].shape} == SHARED

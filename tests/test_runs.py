@@ -16,6 +16,7 @@ import tiny
 import torch
 from torch import Tensor
 
+from ntm.cli import main
 from ntm.runs import files, trained
 from ntm.runs.files import CARD, CURVE, FolderError
 from ntm.runs.run import (
@@ -62,7 +63,7 @@ def resumed(folder: Path) -> Run:
 def test_an_interrupted_run_ends_with_the_same_bits(
     whole: Path, tmp_path: Path, evaluations: int
 ) -> None:
-    run = Run.start(tmp_path / "run", tiny.settings(), compiled=False)
+    run = Run.start(tmp_path / "run", tiny.short(), compiled=False)
     rows = iter(run)
     for _ in range(evaluations):
         next(rows)
@@ -75,24 +76,22 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 
 
 def test_killed_by_force_it_goes_on_and_ends_with_the_same_bits(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ntm"]
     settings = (
-        "--eager --threads 1 --seeds 0:2 --sequences 60 --batch-size 2 --evaluate-every 2 "
-        "--memory-locations 30 --memory-width 4 --controller-size 6"
+        "--eager --threads 1 --seeds 0:2 --sequences 60 --batch-size 2 "
+        "--evaluate-every 2 --evaluation-sequences 5 --task.longest 3 "
+        "--memory-locations 12 --memory-width 4 --controller-size 6"
     )
-    train = [*command, "train", "copy", *settings.split()]
-    subprocess.run([*train, "--out", tmp_path / "a"], check=True, capture_output=True)
-    with subprocess.Popen(
-        [*train, "--out", tmp_path / "b"], stderr=subprocess.PIPE
-    ) as b:
+    train = ["train", "copy", *settings.split(), "--out"]
+    assert main([*train, str(tmp_path / "a")]) == 0
+    command = [sys.executable, "-m", "ntm", *train, str(tmp_path / "b")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as b:
         while not (tmp_path / "b" / CHECKPOINT).exists():
             assert b.poll() is None
             time.sleep(0.005)
-        time.sleep(0.1)
+        time.sleep(0.02)
         os.kill(b.pid, signal.SIGKILL)
     assert not (tmp_path / "b" / CARD).exists()
-    resume = [*command, "resume", tmp_path / "b", "--eager", "--threads", "1"]
-    subprocess.run(resume, check=True, capture_output=True)
+    assert main(["resume", str(tmp_path / "b"), "--eager", "--threads", "1"]) == 0
     assert tiny.checkpoint(tmp_path / "a") == tiny.checkpoint(tmp_path / "b")
     for name in (tiny.weights(tmp_path / "a").name, CURVE):
         a, b_ = (tmp_path / run / name for run in "ab")
@@ -125,7 +124,7 @@ def test_two_processes_do_not_write_to_one_folder(copied: Path) -> None:
         )
         with pytest.raises(FolderError, match="another process"):
             Run.resume(copied, compiled=False).select_seed([])  # nor does this one
-    subprocess.run(command, capture_output=True, check=True)
+    assert main(["resume", str(copied), "--eager"]) == 0
 
 
 def test_a_killed_process_keeps_nobody_out(copied: Path) -> None:
@@ -136,7 +135,7 @@ def test_a_killed_process_keeps_nobody_out(copied: Path) -> None:
 def test_the_stopped_seeds_are_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run.start(tmp_path / "run", tiny.settings(), compiled=False)
+    run = Run.start(tmp_path / "run", tiny.short(), compiled=False)
     draw = run.training.next_batch
 
     def poisoned() -> Any:
@@ -160,8 +159,8 @@ def test_the_stopped_seeds_are_remembered(
 def test_a_run_goes_on_from_the_machines_of_another(
     whole: Path, tmp_path: Path
 ) -> None:
-    tight = tiny.settings(memory_locations=9, sequences=8)
-    run = Run.start(tmp_path / "x", tight, compiled=False, first=whole)
+    tight = tiny.short(memory_locations=9, sequences=8)
+    run = Run.start(tmp_path / "x", tight, compiled=False, init_from=whole)
     before = files.read_tensors(whole / CHECKPOINT)
     assert torch.equal(run.training.parameters, before["ema"])
     assert torch.equal(run.training.data_rngs[1].get_state(), before["data_rngs"][1])
@@ -183,7 +182,9 @@ def test_a_first_run_that_does_not_fit_is_refused(
     whole: Path, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(FolderError, match="does not fit this run"):
-        Run.start(tmp_path / "x", tiny.settings(**changes), compiled=False, first=whole)
+        Run.start(
+            tmp_path / "x", tiny.short(**changes), compiled=False, init_from=whole
+        )
 
 
 # What a run leaves behind.
@@ -194,14 +195,14 @@ def test_a_folder_holds_what_the_design_says(whole: Path) -> None:
     weights = tiny.weights(whole).name
     assert names == {weights, CARD, CURVE, CHECKPOINT, SETTINGS, files.TRIALS}
     model, settings, card = trained.load(whole)
-    assert settings == tiny.settings()
+    assert settings == tiny.short()
     assert card["parameters"] == sum(p.numel() for p in model.parameters())
     assert card["sequences"] == 24
     assert card["seconds"] > 0
     assert card["device"]
     assert card["versions"]["torch"] == torch.__version__
     assert set(card["solved"]) == {"0", "1", "2"}
-    assert [row["length"] for row in card["results"]] == [20, 22]
+    assert [row["length"] for row in card["results"]] == [3, 4]
     assert card["chosen"].startswith("of 3 seeds the one with the lowest error")
 
 
@@ -212,7 +213,7 @@ def test_the_machine_kept_is_the_one_with_the_lowest_error_rate(whole: Path) -> 
     mine = dict(run.machine(card["seed"]).named_parameters())
     assert all(torch.equal(kept[name], mine[name]) for name in kept)
     totals = dict.fromkeys((0, 1, 2), 0.0)
-    for seed, length in itertools.product(totals, (20, 22)):
+    for seed, length in itertools.product(totals, (3, 4)):
         result = evaluate(run.machine(seed), run.training.task, length)
         totals[seed] += result.wrong_bits / length
     assert totals[card["seed"]] == min(totals.values())
@@ -243,7 +244,7 @@ def test_nothing_in_a_run_is_pickled(whole: Path) -> None:
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, whole: Path
 ) -> None:
-    run = Run.start(tmp_path / "run", tiny.settings(), compiled=False)
+    run = Run.start(tmp_path / "run", tiny.short(), compiled=False)
     rows = iter(run)
     next(rows)
     good = tiny.checkpoint(tmp_path / "run")
@@ -270,14 +271,14 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
 def test_a_folder_that_holds_another_run_is_left_alone(copied: Path) -> None:
     before = {path.name: path.read_bytes() for path in copied.iterdir()}
     with pytest.raises(FolderError, match="holds another run; resume that run or"):
-        Run.start(copied, tiny.settings(), compiled=False)
+        Run.start(copied, tiny.short(), compiled=False)
     assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(FolderError, match="holds other files"):
-        Run.start(tmp_path, tiny.settings(), compiled=False)
+        Run.start(tmp_path, tiny.short(), compiled=False)
 
 
 @pytest.mark.parametrize("keep", [0, 5, 200, -1], ids=str)
@@ -365,7 +366,7 @@ def test_settings_that_are_damaged_are_refused(copied: Path, text: str) -> None:
 
 
 def test_a_checkpoint_of_another_run_is_refused(copied: Path) -> None:
-    other = Trainer(tiny.settings(seeds=(0,)), compiled=False)
+    other = Trainer(tiny.short(seeds=(0,)), compiled=False)
     files.write_checkpoint(copied / CHECKPOINT, other.state_dict(), {})
     with pytest.raises(
         FolderError, match=r"does not fit the run: parameters: got \(1,"
@@ -400,7 +401,7 @@ SHORTAGES = {
 def test_when_memory_runs_out_fewer_seeds_are_proposed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    run = Run.start(tmp_path / "x", tiny.settings(), compiled=False)
+    run = Run.start(tmp_path / "x", tiny.short(), compiled=False)
 
     def update() -> None:
         raise SHORTAGES[what]()
@@ -420,6 +421,6 @@ def test_a_run_goes_when_it_has_learned_nothing_and_stays_when_it_has(
     before = set(copied.iterdir())
     remove_unlearned(copied)
     assert set(copied.iterdir()) == before
-    Run.start(tmp_path / "x", tiny.settings(), compiled=False)
+    Run.start(tmp_path / "x", tiny.short(), compiled=False)
     remove_unlearned(tmp_path / "x")
     assert not (tmp_path / "x").exists()

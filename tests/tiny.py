@@ -22,8 +22,16 @@ def settings(**changes: Any) -> Settings:
     return Settings(**values | changes)
 
 
+def short(**changes: Any) -> Settings:
+    """The same with sequences of few steps: seeds are compared at lengths 3 and 4."""
+    few: dict[str, Any] = {"memory_locations": 12}
+    if "task" not in changes:
+        few["task_options"] = {"longest": 3}
+    return settings(**few | changes)
+
+
 def finished(folder: Path, **changes: Any) -> Run:
-    run = Run.start(folder, settings(**changes), compiled=False)
+    run = Run.start(folder, short(**changes), compiled=False)
     for _ in run:
         pass
     return run
