@@ -10,6 +10,7 @@ from typing import TypeVar
 from ntm.tasks.associative_recall import AssociativeRecall
 from ntm.tasks.base import Batch, Size, Task, cost_in_bits, wrong_bits
 from ntm.tasks.copy import Copy
+from ntm.tasks.ngrams import NGrams
 from ntm.tasks.priority_sort import PrioritySort
 from ntm.tasks.repeat_copy import RepeatCopy
 
@@ -35,7 +36,7 @@ def register(kind: Kind) -> Kind:
     return kind
 
 
-for _kind in (Copy, RepeatCopy, AssociativeRecall, PrioritySort):
+for _kind in (Copy, RepeatCopy, AssociativeRecall, NGrams, PrioritySort):
     register(_kind)
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "AssociativeRecall",
     "Batch",
     "Copy",
+    "NGrams",
     "PrioritySort",
     "RepeatCopy",
     "Size",
