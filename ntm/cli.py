@@ -62,7 +62,7 @@ def _option(text: str, **more: Any) -> dict[str, Any]:
 OPTIONS = {
     "model": _option("name of a shipped model, or folder of a run (./NAME)"),
     "folder": _option("folder of a run", type=Path),
-    "bits": _option("vectors, a word each: 10110010 01100101", nargs="+"),
+    "bits": _option("what the task takes, a word each", nargs="+"),
     "--out": _option("folder to write to", type=Path),
     "--init-from": _option(
         "folder of a finished run of the same seeds, to go on with its machines",
@@ -172,7 +172,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_sizes(command(_select, text, "folder --seeds --give-up" + trials + computer))
     command(_bench, "measure how fast training is", "--json --quick --device --threads")
     _add_sizes(command(_show, "draw the curves, and one sequence", "model --out"), 1)
-    command(_try, "run a machine on your own bits", "model bits")
+    takes = (f"{task.name}: {task.example}" for task in TASKS.values() if task.example)
+    text = "run a machine on your own bits"
+    command(_try, text, "model bits", epilog=f"What tasks take: {'; '.join(takes)}.")
     return parser
 
 
@@ -423,6 +425,7 @@ def _show(options: argparse.Namespace) -> int:
 
 def _try(options: argparse.Namespace) -> int:
     _, (model, settings, _) = _open(options.model)
-    batch = settings.make_task().from_words(options.bits)
-    print(*transcript(model, batch), sep="\n")
+    task = settings.make_task()
+    lines = transcript(model, task.from_words(options.bits), task.vector_size)
+    print(*lines, sep="\n")
     return 0

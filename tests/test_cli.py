@@ -8,20 +8,23 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
 import torch
+from torch import nn
 
 import ntm
 from ntm import cli
 from ntm.cli import main
 from ntm.machine import NTM
 from ntm.runs import files, trained
-from ntm.tasks import Batch, Copy
+from ntm.tasks import Batch, Copy, RepeatCopy
 from ntm.training import evaluation
 from ntm.training.evaluation import evaluate
 from ntm.training.trainer import Trainer
+from ntm.training.transcript import transcript
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +114,57 @@ def test_a_task_of_two_numbers_goes_the_whole_way(
     assert main(["evaluate", folder, "--sequences", "2", "--save"]) == 0
     assert capsys.readouterr().out.split()[:2] == ["length", "repeats"]
     assert main(["show", folder, "--length", "2", "--repeats", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "impossible", "sizes"),
+    [
+        (
+            "associative-recall",
+            "--task.most-items 3 --task.bits 4",
+            ("--task.fewest-items 0", "fewest_items: got 0, needs at least 2"),
+            {"items": [2, 5]},
+        ),
+        (
+            "n-grams",
+            "--task.length 8 --task.context 2",
+            ("--task.context 11", "context: got 11, needs at most 10"),
+            {"length": [4, 9]},
+        ),
+        (
+            "priority-sort",
+            "--task.vectors 4 --task.highest 2 --task.delimiter true",
+            ("--task.highest 21", "highest: got 21, needs at most 20"),
+            {"vectors": [3, 5], "highest": [1]},
+        ),
+    ],
+)
+def test_a_task_is_trained_tried_and_drawn_by_its_name(
+    name: str,
+    options: str,
+    impossible: tuple[str, str],
+    sizes: dict[str, list[int]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("matplotlib")
+    folder = str(tmp_path / "x")
+    small = "--memory-locations 9 --controller-size 6"
+    few = ("train", name, "--out", folder, *SMALL.split(), *small.split())
+    option, message = impossible
+    assert refused(capsys, 1, *few, *option.split()).startswith(f"ntm: {message}")
+    assert not Path(folder).exists()
+    assert main([*few, *options.split()]) == 0
+    capsys.readouterr()
+
+    first, *others = sizes
+    given = [w for k, v in sizes.items() for w in (f"--{k}", *map(str, v))]
+    assert main(["evaluate", folder, *given, "--sequences", "2", "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [row[first] for row in results] == sizes[first]
+    assert [row[k] for k in others for row in results] == [1] * 2 * len(others)
+    assert main(["show", folder, f"--{first}", str(sizes[first][0])]) == 0
+    refused(capsys, 1, "evaluate", folder, f"--{first}", 1)
 
 
 def test_an_option_or_a_size_of_another_task_is_refused(
@@ -473,21 +527,65 @@ def test_try_says_which_bits_a_task_takes(
         assert said == f"ntm: bits: got {word}, needs 8 of 0 and 1\n"
 
 
-def test_try_takes_vectors_and_a_number_for_repeat_copy(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "options", "words", "inputs", "asked"),
+    [
+        (
+            "repeat-copy",
+            {"bits": 3, "longest": 2},
+            "101 010 2",
+            ["101 0", "010 0", "000 -1.22"],
+            "20",  # 2 × 2 vectors and the end marker, 4 channels
+        ),
+        (
+            "associative-recall",
+            {"bits": 3, "item_length": 1},
+            "101 010 1",
+            ["000 1 0", "101 0 0", "000 1 0", "010 0 0", "000 0 1", "101 0 0"],
+            "3",
+        ),
+        ("n-grams", {"context": 2, "length": 6}, "0110", ["0", "0", "1", "1"], "4"),
+        (
+            "priority-sort",
+            {"bits": 3, "vectors": 4, "highest": 2, "delimiter": True},
+            "101:0.5 010:-1 111:.25",
+            ["101 0.5 0", "010 -1 0", "111 0.25 0", "000 0 1", "000 0 0"],
+            "6",
+        ),
+    ],
+)
+def test_try_takes_what_each_task_takes_and_sets_apart_what_is_no_vector(
+    name: str,
+    options: dict[str, Any],
+    words: str,
+    inputs: list[str],
+    asked: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = tmp_path / "x"
-    tiny.finished(folder, task="repeat-copy", task_options={"longest": 2, "bits": 3})
-    assert main(["try", str(folder), "101", "010", "2"]) == 0
+    tiny.finished(tmp_path / "x", task=name, task_options=options, sequences=4)
+    assert main(["try", str(tmp_path / "x"), *words.split()]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[-1].endswith(
-        "of 20 bits wrong"
-    )  # 2 × 2 vectors, end marker, 4 channels
-    for words in (["101", "0"], ["2"], ["101", "x"]):
-        said = [refused(capsys, 1, "try", folder, *words)]
-        assert said[0].startswith(
-            f"ntm: bits: got {' '.join(words)}, needs vectors and"
-        )
+    assert re.fullmatch(rf"\d+ of {asked} bits wrong", said[-1])
+    begin, end = said[0].index("input"), said[0].index("write head")
+    shown = [x[begin:end].strip() for x in said[1:-1] if not x.endswith("wrong")]
+    assert shown[: len(inputs)] == inputs
+    wrong = refused(capsys, 1, "try", tmp_path / "x", "0x")
+    assert wrong.startswith("ntm: bits: got 0x, needs ")
+    assert wrong.count("\n") == 1
+
+
+def test_what_is_set_apart_in_an_answer_has_its_mark_below_it() -> None:
+    class Still(nn.Module):
+        def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return torch.full((*inputs.shape[:2], 4), -1.0), None
+
+    task = RepeatCopy(bits=3)
+    batch = task.from_words(["010", "1"])
+    lines = list(transcript(Still(), batch, task.vector_size))
+    assert [line.split()[-2:] for line in lines[3::2]] == [["000", "0"], ["000", "0"]]
+    answer = lines[0].index("answer")
+    assert [line[answer:] for line in lines[4::2]] == [" ^     wrong", "    ^  wrong"]
 
 
 # Evaluation itself.

@@ -70,6 +70,13 @@ def test_the_sequences_of_a_batch_differ(name: str) -> None:
     assert not torch.equal(inputs[:, 0], inputs[:, 1])
 
 
+@every_task
+def test_what_help_says_a_task_takes_it_takes(name: str) -> None:
+    batch = TASKS[name]().from_words(TASKS[name].example.split())
+    assert batch.inputs.shape[1] == 1
+    assert batch.mask.any()
+
+
 # Copy.
 
 

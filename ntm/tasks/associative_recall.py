@@ -37,6 +37,7 @@ class AssociativeRecall(Task):
     name = "associative-recall"
     doing = "associative recall"
     size_names = ("items",)
+    example = "101100 001110 110011 010101 111000 000111 1"
 
     bits: int = 6
     item_length: int = 3

@@ -41,6 +41,7 @@ class Task(abc.ABC):
         doing: the same as an activity, for titles: "Cost of *copying*".
         size_names: what the numbers of a size are called; first how much a machine has
             to hold.
+        example: words that `from_words` takes, for help; none if it takes none.
         learning: options that shape the sequences of training alone, and what they are
             in a run unless told otherwise; machines are judged without them.
 
@@ -50,6 +51,7 @@ class Task(abc.ABC):
     name: ClassVar[str]
     doing: ClassVar[str]
     size_names: ClassVar[tuple[str, ...]]
+    example: ClassVar[str] = ""
     learning: ClassVar[Mapping[str, Any]] = {}
 
     @property
@@ -61,6 +63,11 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def output_size(self) -> int:
         """Channels of the answer."""
+
+    @property
+    def vector_size(self) -> int:
+        """The first channels, of input and answer, that are written as one word."""
+        return self.output_size
 
     @property
     @abc.abstractmethod

@@ -35,6 +35,7 @@ class Copy(Task):
     name = "copy"
     doing = "copying"
     size_names = ("length",)
+    example = "10110010 01100101"
     learning = MappingProxyType({"biased_share": 0.5})
 
     bits: int = 8

@@ -42,6 +42,7 @@ class NGrams(Task):
     name = "n-grams"
     doing = "predicting n-grams"
     size_names = ("length",)
+    example = "0111011101"
 
     context: int = 5
     length: int = 200

@@ -35,6 +35,7 @@ class PrioritySort(Task):
     name = "priority-sort"
     doing = "sorting by priority"
     size_names = ("vectors", "highest")
+    example = "10110010:-0.3 01100101:0.7"
 
     bits: int = 8
     vectors: int = 20

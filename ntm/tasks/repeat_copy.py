@@ -42,6 +42,7 @@ class RepeatCopy(Task):
     name = "repeat-copy"
     doing = "repeat copying"
     size_names = ("length", "repeats")
+    example = "10110010 01100101 3"
 
     bits: int = 8
     longest: int = 10
@@ -72,6 +73,11 @@ class RepeatCopy(Task):
     def output_size(self) -> int:
         """The bits, and the end marker if there is one."""
         return self.bits + self.end_marker
+
+    @property
+    def vector_size(self) -> int:
+        """The bits; what stands apart is the number of repeats, and the end marker."""
+        return self.bits
 
     @property
     def test_size(self) -> Size:

@@ -10,22 +10,23 @@ from ntm.tasks import Batch, wrong_bits
 
 
 @torch.no_grad()
-def transcript(model: nn.Module, batch: Batch) -> Iterator[str]:
+def transcript(model: nn.Module, batch: Batch, vector_size: int) -> Iterator[str]:
     """Give the lines of a table with a row for each step of a sequence.
 
-    A row has the input, channel by channel, those that the answer has not set apart;
+    A row has the input, the channels of a vector as one word and each other one apart;
     for each head the location with the largest weight, and that weight; and the answer,
     with a mark under each wrong bit.
 
     Args:
         model: an `NTM`, or a model without heads.
         batch: a single sequence; those after the first are left out.
+        vector_size: the task's.
 
     Chapter: *Copying*.
     """
     batch = Batch(batch.inputs[:, :1], batch.targets[:, :1], batch.mask[:, :1])
     columns = ["input"]
-    table = [[_channels(x, batch.targets.shape[-1])] for x in batch.inputs[:, 0]]
+    table = [[_numbers(x, vector_size)] for x in batch.inputs[:, 0]]
     if isinstance(model, NTM):
         outputs, _, trace = model.trace(batch.inputs)
         columns += ["write head", "read head"]
@@ -46,17 +47,21 @@ def transcript(model: nn.Module, batch: Batch) -> Iterator[str]:
         if not batch.mask[step]:
             yield line(step + 1, cells, "")
             continue
-        yield line(step + 1, cells, _channels(answer.float(), len(answer)))
+        yield line(step + 1, cells, _numbers(answer.float(), vector_size))
         if (answer != target).any():
-            marks = "".join("^" if wrong else " " for wrong in answer != target)
-            yield line("", ["" for _ in cells], marks + "  wrong")
+            marks = ["^" if wrong else " " for wrong in answer != target]
+            wrong = _words(marks, vector_size) + "  wrong"
+            yield line("", ["" for _ in cells], wrong)
     asked = int(batch.mask.sum()) * batch.targets.shape[-1]
     yield f"{int(wrong_bits(outputs, batch))} of {asked} bits wrong"
 
 
-def _channels(values: Tensor, apart: int) -> str:
-    parts = [values[:apart].tolist(), values[apart:].tolist()]
-    return " ".join("".join(f"{v:g}" for v in part) for part in parts if part)
+def _numbers(values: Tensor, vector_size: int) -> str:
+    return _words([f"{value:.3g}" for value in values.tolist()], vector_size)
+
+
+def _words(channels: list[str], vector_size: int) -> str:
+    return " ".join(["".join(channels[:vector_size]), *channels[vector_size:]])
 
 
 def _focus(weighting: Tensor) -> str:
