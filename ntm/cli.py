@@ -344,9 +344,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     many = options.sequences
     compiled = options.compiled and worth_compiling(model, task, trials, many)
     fast = stacked_models(model.to(device)) if compiled else None
-    columns = (*task.size_names, "locations", "sequences", "wrong bits", "exact")
-    if not options.json:
-        print(*(f"{name:>10}" for name in columns))
+    columns = ["locations", "sequences", "wrong bits", "exact", "bits"]
     for size in sizes:
         result = evaluate(
             model.to(device),
@@ -359,9 +357,14 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
         results.append(result)
         if not options.json:
-            locations = result.memory_locations or "–"
             counts = (result.sequences, result.wrong_bits, result.exact)
-            print(*(f"{n:>10}" for n in (*size, locations, *counts)), flush=True)
+            cells = [result.memory_locations or "–", *counts, f"{result.bits:.2f}"]
+            if result.optimum is not None:
+                columns = [*columns[:5], "optimum"]
+                cells.append(f"{result.optimum:.2f}")
+            if result is results[0]:
+                print(*(f"{name:>10}" for name in (*task.size_names, *columns)))
+            print(*(f"{n:>10}" for n in (*size, *cells)), flush=True)
     if options.json:
         print(json.dumps({"model": options.model, "results": _rows(results)}))
     if options.save:
@@ -386,10 +389,13 @@ def _select(options: argparse.Namespace) -> int:
     chosen = run.select_seed(trials, options.sequences, options.give_up, options.seeds)
     for seed, results in chosen.items():
         tried = (
-            f"{r.wrong_bits} at {' × '.join(map(str, r.size.values()))}"
+            f"{r.wrong_bits if r.excess is None else format(r.excess, '.2f')} at "
+            f"{' × '.join(map(str, r.size.values()))}"
             for r in results
         )
-        print(f"seed {seed}: wrong bits {', '.join(tried)}")
+        above = any(r.excess is not None for r in results)
+        what = "bits above the optimum" if above else "wrong bits"
+        print(f"seed {seed}: {what} {', '.join(tried)}")
     print(f"{run.folder}: seed {trained.load(run.folder).card['seed']} is kept")
     return 0
 

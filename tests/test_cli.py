@@ -164,6 +164,17 @@ def test_a_task_is_trained_tried_and_drawn_by_its_name(
     assert [row[first] for row in results] == sizes[first]
     assert [row[k] for k in others for row in results] == [1] * 2 * len(others)
     assert main(["show", folder, f"--{first}", str(sizes[first][0])]) == 0
+    assert main(["select", folder, "--sequences", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert ("above the optimum" in printed) == (name == "n-grams")
+    (rows,) = files.read_trials(Path(folder) / files.TRIALS).values()
+    assert all((row.optimum is None) == (name != "n-grams") for row in rows)
+    assert main(["evaluate", folder, "--sequences", "2", "--save"]) == 0
+    header = capsys.readouterr().out.splitlines()[0].split()
+    assert header[len(sizes) :] == [
+        *["locations", "sequences", "wrong", "bits", "exact", "bits"],
+        *["optimum"] * (name == "n-grams"),
+    ]
     refused(capsys, 1, "evaluate", folder, f"--{first}", 1)
 
 
@@ -203,6 +214,7 @@ def test_evaluate_prints_a_table(run: Path, capsys: pytest.CaptureFixture[str]) 
         "wrong",
         "bits",
         "exact",
+        "bits",
     ]
     assert row.split()[:3] == ["3", "12", "4"]
 

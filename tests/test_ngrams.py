@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from ntm.baseline import Baseline
 from ntm.tasks import NGrams, cost_in_bits, wrong_bits
 from ntm.tasks.ngrams import draw, optimal_cost, optimal_prediction
+from ntm.training.evaluation import STREAM, evaluate
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -173,6 +175,22 @@ def test_the_shared_cost_of_optimal_logits_is_the_optimal_cost() -> None:
     assert_close(cost_in_bits(logits, batch), optimal_cost(bits).float())
     wrong = wrong_bits(logits, batch).float() / 200
     assert 0.15 < wrong.mean() < 0.4  # nobody gets all bits of a coin right
+
+
+def test_a_machine_is_compared_with_the_optimum_of_the_same_sequences() -> None:
+    class Coin(Baseline):
+        def forward(self, inputs: Tensor, *state: Any) -> tuple[Tensor, None]:
+            return torch.zeros_like(inputs), None
+
+    task = NGrams(length=30)
+    for sequences in (40, 130):
+        result = evaluate(Coin(1, 1, size=2), task, 30, sequences)
+        assert result.bits == pytest.approx(30)
+        own = generator(STREAM)
+        parts = [min(100, sequences)] + [sequences - 100] * (sequences > 100)
+        same = torch.cat([task.batch(own, n, 30).targets for n in parts], dim=1)
+        assert result.optimum == pytest.approx(optimal_cost(same[..., 0]).mean().item())
+        assert result.excess == pytest.approx(30 - result.optimum, abs=1e-4)
 
 
 # Options and words.

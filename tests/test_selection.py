@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ntm.runs.selection import how_chosen, select
-from ntm.tasks import Copy
+from ntm.tasks import Copy, NGrams
 from ntm.training.evaluation import Result
 
 
@@ -92,6 +92,30 @@ def test_more_trials_of_one_seed_never_make_it_the_best() -> None:
     extra: list[Any] = [{"L1": 0}, {"L2": (0, 1)}, {"L500": 0}, {"L500": 0, "L900": 0}]
     for more in extra:
         assert select(results | {B: results[B] + tried(**more)}, Copy()).seed == A
+
+
+def test_where_chance_decides_what_is_right_the_cost_above_the_optimum_counts() -> None:
+    """The second has more wrong bits, the third shorter sequences that cost less."""
+
+    def at(length: int, wrong: int, bits: float, optimum: float) -> Result:
+        return Result({"length": length}, 128, 100, wrong, 0, bits, optimum)
+
+    results = {
+        A: [at(200, 5000, 135.0, 133.0)],
+        B: [at(200, 5100, 134.0, 133.0)],
+        C: [at(200, 5000, 133.0, 130.5)],
+    }
+    selection = select(results, NGrams())
+    assert selection.seed == B
+    assert how_chosen(selection, 3) == (
+        "of 3 seeds the one with the lowest cost above the optimum, "
+        "of 3 on 100 sequences of length 200 to 200: 1.00 bits a sequence"
+    )
+    results = {
+        A: [at(100, 0, 61.0, 60.0), at(200, 0, 134.0, 130.0)],
+        B: [at(100, 0, 61.5, 60.0), at(200, 0, 133.2, 130.0)],
+    }
+    assert select(results, NGrams()).seed == A  # 0.01 + 0.02 against 0.015 + 0.016
 
 
 def test_the_card_says_what_decided() -> None:

@@ -362,6 +362,9 @@ def test_a_result_survives_its_file_and_older_rows_have_no_cost() -> None:
     assert list(row)[:3] == ["length", "repeats", "memory_locations"]
     assert Result.from_json(row) == result
     assert result.where == (2, 3, 128)
+    known = Result({"length": 200}, 128, 10, 700, 0, 134.5, 133.25)
+    assert Result.from_json(known.to_json()) == known
+    assert (known.excess, result.excess) == (1.25, None)
     older = {"length": 5, "memory_locations": None, "sequences": 9, "wrong_bits": 1}
     assert Result.from_json(older | {"exact": 8}) == Result(
         {"length": 5}, None, 9, 1, 8

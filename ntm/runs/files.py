@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 import ntm
-from ntm.training.evaluation import Result
+from ntm.training.evaluation import COSTS, Result
 from ntm.training.trainer import Evaluation
 
 FORMAT = 2
@@ -301,9 +301,10 @@ def read_trials(path: Path) -> dict[int, list[Result]]:
     trials: dict[int, list[Result]] = {}
     try:
         for row in csv.DictReader(_lines(path)):
-            bits = row.pop("bits", None)
-            numbers: dict[str, Any] = {k: int(v) if v else None for k, v in row.items()}
-            numbers["bits"] = float(bits) if bits else None
+            numbers: dict[str, Any] = {
+                k: (float(v) if k in COSTS else int(v)) if v else None
+                for k, v in row.items()
+            }
             trials.setdefault(numbers.pop("seed"), []).append(Result.from_json(numbers))
     except (KeyError, TypeError, ValueError) as error:
         raise FolderError(f"{path}: is damaged: {error}") from error

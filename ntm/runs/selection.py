@@ -1,5 +1,7 @@
 """Which of several seeds is kept: the one with the lowest error rate, fairly compared.
 
+Where chance decides what is right, it is the one that costs least above the optimum.
+
 Fair is what was done with the same sequences: seeds are compared on the trials that all
 of them share.  Having been tried more, or less, is neither good nor bad in itself.
 """
@@ -8,6 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ntm.tasks import Task
+from ntm.tasks.base import bits_asked
 from ntm.training.evaluation import Result, error_rate
 
 Trial = tuple[object, ...]
@@ -46,7 +49,7 @@ def select(results: Mapping[int, list[Result]], task: Task) -> Selection:
         task: what they were tried at.
     """
     rates = {
-        seed: {_trial(r): error_rate(r, task) for r in rows}
+        seed: {_trial(r): _rate(r, task) for r in rows}
         for seed, rows in results.items()
     }
     trials = [trial for mine in rates.values() for trial in mine]
@@ -78,17 +81,32 @@ def how_chosen(selection: Selection, seeds: int) -> str:
     before: list[Result] = []
     for count, shared in selection.rounds:
         if count > 1 and shared != before:
-            wrong = sum(r.wrong_bits for r in shared)
-            said.append(f"of {count} on {_in_words(shared)}: {wrong} wrong bits")
+            said.append(f"of {count} on {_in_words(shared)}: {_outcome(shared)}")
         elif count == 1 and not said:
             said.append("of each other and it on what that one was tried on")
         before = shared
     equals = f"; the first of {selection.equals + 1}" if selection.equals else ""
+    excess = any(r.excess is not None for r in before)
+    what = "cost above the optimum" if excess else "error rate"
     return (
-        f"of {seeds} seeds the one with the lowest error rate, "
+        f"of {seeds} seeds the one with the lowest {what}, "
         + ", then ".join(said)
         + equals
     )
+
+
+def _rate(result: Result, task: Task) -> float:
+    """Return what seeds are compared by: wrong bits, or cost, for each bit asked."""
+    if result.excess is None:
+        return error_rate(result, task)
+    return result.excess / bits_asked(task, tuple(result.size.values()))
+
+
+def _outcome(results: list[Result]) -> str:
+    excess = [r.excess for r in results if r.excess is not None]
+    if excess:
+        return f"{sum(excess) / len(excess):.2f} bits a sequence"
+    return f"{sum(r.wrong_bits for r in results)} wrong bits"
 
 
 def _in_words(results: list[Result]) -> str:

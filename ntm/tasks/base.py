@@ -111,6 +111,14 @@ class Task(abc.ABC):
         """Return the least expected cost in bits per sequence; None if not known."""
         return None
 
+    def optimum_of(self, batch: Batch) -> Tensor | None:
+        """Return what the best answers to these sequences cost, in bits, ``(batch)``.
+
+        Where chance decides what is right, a machine is judged by what it costs above
+        this.  None where it is not known, or nothing is left to chance.
+        """
+        return None
+
 
 def vectors_from_words(words: Sequence[str], bits: int) -> Tensor:
     """Return words such as ``10110010`` as vectors, ``(length, 1, bits)``.

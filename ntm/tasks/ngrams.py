@@ -71,6 +71,10 @@ class NGrams(Task):
         """The one length of training."""
         return (self.length,)
 
+    def optimum_of(self, batch: Batch) -> Tensor:
+        """Return the `optimal_cost` of each sequence."""
+        return optimal_cost(batch.targets[..., 0], self.context)
+
     def draw_size(self, generator: torch.Generator) -> Size:
         """Return the one length of training; nothing is drawn."""
         return self.test_size

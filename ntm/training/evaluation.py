@@ -28,6 +28,10 @@ LONG = 2**24
 half of that for the compiler."""
 
 
+COSTS = ("bits", "optimum")
+"""The fields of a result that are no whole numbers, and may be missing."""
+
+
 class Trial(NamedTuple):
     """A size of sequences, and a number of memory locations; None for a model's own."""
 
@@ -40,7 +44,9 @@ class Result(NamedTuple):
 
     size: its numbers by name · memory_locations: None for a model without a memory ·
     wrong_bits: in all sequences together · exact: sequences without a wrong bit ·
-    bits: mean cost of a sequence, None where it was not counted yet.
+    bits: mean cost of a sequence, None where it was not counted yet · optimum: what
+    the best answers to the same sequences cost, None where there is no such thing (see
+    `ntm.tasks.Task.optimum_of`).
     """
 
     size: dict[str, int]
@@ -49,17 +55,26 @@ class Result(NamedTuple):
     wrong_bits: int
     exact: int
     bits: float | None = None
+    optimum: float | None = None
 
     @property
     def where(self) -> tuple[int | None, ...]:
         """Where it was tried, the numbers of the size and then the locations."""
         return (*self.size.values(), self.memory_locations)
 
+    @property
+    def excess(self) -> float | None:
+        """Mean cost of a sequence above the optimum; None where there is none."""
+        if self.bits is None or self.optimum is None:
+            return None
+        return self.bits - self.optimum
+
     def to_json(self) -> dict[str, Any]:
         """Return one flat row, as files and JSON have it; `from_json` turns it back."""
         values = self._asdict()
         size: dict[str, int] = values.pop("size")
-        return size | {k: v for k, v in values.items() if k != "bits" or v is not None}
+        known = {k: v for k, v in values.items() if k not in COSTS or v is not None}
+        return size | known
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> "Result":
@@ -70,9 +85,9 @@ class Result(NamedTuple):
                 or no task has sizes of these names.
         """
         for name, value in row.items():
-            if name == "bits" and isinstance(value, float) and math.isfinite(value):
+            if name in COSTS and isinstance(value, float) and math.isfinite(value):
                 continue
-            if value is not None or name not in ("bits", "memory_locations"):
+            if value is not None or name not in (*COSTS, "memory_locations"):
                 require_whole(0, **{name: value})
         own = {name: value for name, value in row.items() if name in cls._fields}
         size = {name: value for name, value in row.items() if name not in own}
@@ -131,7 +146,8 @@ def evaluate(
     parameter = next(model.parameters())
     stream = torch.Generator().manual_seed(STREAM + seed)
     wrong: list[int] = []
-    bits = 0.0
+    bits = optimum = 0.0
+    best: Tensor | None = None
     while len(wrong) < sequences:
         count = min(SIDE_BY_SIDE, sequences - len(wrong))
         batch = task.batch(stream, count, *numbers.values())
@@ -139,6 +155,8 @@ def evaluate(
         logits = _outputs(model, fast, inputs, settings).float().cpu()
         wrong += wrong_bits(logits, batch).tolist()
         bits += float(cost_in_bits(logits, batch).double().sum())
+        best = task.optimum_of(batch)
+        optimum += 0.0 if best is None else float(best.sum())
     return Result(
         size=numbers,
         memory_locations=settings.get("memory_locations"),
@@ -146,6 +164,7 @@ def evaluate(
         wrong_bits=sum(wrong),
         exact=wrong.count(0),
         bits=bits / sequences,
+        optimum=None if best is None else optimum / sequences,
     )
 
 
