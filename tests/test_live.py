@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,18 @@ from PIL import Image
 from torch.testing import assert_close
 from traitlets import TraitError
 
-from ntm import addressing, memory
+import ntm
+from ntm import addressing, memory, pretrained
 from ntm.book import live
 from ntm.book.figures import COLOURS
+from ntm.book.live._machine import packed
 from ntm.book.live._widget import on_dark, style
 from ntm.machine import NTM
 from ntm.tasks import Copy
 
 ROOT = Path(__file__).parent.parent
 WIDGETS = "application/vnd.jupyter.widget-state+json"
-BY_NAME = {name: getattr(live, name) for name in ("Memory", "Address", "Walk", "Trace")}
+BY_NAME = {name: getattr(live, name) for name in live.__all__}
 
 
 def trace(step: int = 0) -> live.Trace:
@@ -37,6 +40,7 @@ MAKE: dict[str, Any] = {
     "sharpen": live.Address,
     "walk": live.Walk,
     "trace": trace,
+    "play": live.Play,
 }
 every_figure = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE.keys())
 
@@ -111,6 +115,41 @@ def test_a_trace_shows_the_machine_itself() -> None:
     assert figure.length == 3
 
 
+def test_a_machine_at_play_is_the_machine_itself() -> None:
+    figure = live.Play(words="10110010 00000001 11111111")
+    from_the_browser(figure, locations=9, step=6)
+    machine, batch = (
+        ntm.load("copy-feedforward"),
+        Copy().from_words(figure.words.split()),
+    )
+    with torch.no_grad():
+        logits, _, steps = machine.trace(batch.inputs, machine.initial_state(1, 9))
+    assert torch.equal(figure.answer, (logits[4:6, 0] > 0).long())
+    assert torch.equal(figure.write_weighting, steps.write.weighting[5, 0])
+    assert torch.equal(figure.read_weighting, steps.read.weighting[5, 0])
+    assert torch.equal(figure.memory, steps.memory[5, 0])
+    figure.words = "10110010 00000001"
+    assert figure.length == 2
+
+
+def test_the_weights_travel_as_they_are_in_the_file() -> None:
+    machine = ntm.load("copy-lstm")
+    sent = packed(machine)
+    numbers = torch.frombuffer(
+        bytearray(base64.b64decode(sent["base64"])), dtype=torch.float32
+    )
+    sizes = [math.prod(shape) for _, shape in sent["shapes"]]
+    for (name, shape), part in zip(sent["shapes"], numbers.split(sizes), strict=True):
+        assert torch.equal(part.view(shape), machine.state_dict()[name])
+
+
+def test_a_machine_is_shown_with_its_rank_among_its_seeds() -> None:
+    figure, card = live.Play(), pretrained.available()["copy-feedforward"]
+    assert card["chosen"] in figure.about
+    assert f"seed {card['seed']}" in figure.about
+    assert f"{card['parameters']:,} numbers" in figure.hook
+
+
 @pytest.mark.parametrize(
     ("make", "name", "value", "said"),
     [
@@ -134,6 +173,11 @@ def test_a_trace_shows_the_machine_itself() -> None:
         ("walk", "steps", 1.5, "needs a whole number from 0 to 50"),
         ("walk", "kernel", [0, 0, 1, 0, 0], "got 5 numbers, needs 3"),
         ("trace", "step", 7, "step: got 7, needs a whole number from 0 to 6"),
+        ("play", "words", "101", "words: bits: got 101, needs 8 of 0 and 1"),
+        ("play", "words", "", "words: "),
+        ("play", "words", "10110010 " * 21, "words: got 21, needs at most 20"),
+        ("play", "locations", 33, "locations: got 33, needs one of 3 to 16384"),
+        ("play", "length", 0, "length: got 0, needs one of 1 to 10000"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_range(
@@ -178,7 +222,7 @@ def test_a_figure_names_no_other_host_and_fits_its_page(make: Any) -> None:
     source = make()._esm
     assert "://" not in source
     assert "import " not in source
-    assert len(source.encode()) < 25_000
+    assert len(source.encode()) < 41_000
 
 
 def test_a_picture_turns_with_what_it_shows() -> None:

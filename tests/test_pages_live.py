@@ -7,18 +7,20 @@ hold for every page, console and `axe` among them, meet the figures in
 
 import json
 import random
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 import torch
-from browser import READY, Visit
+from browser import LOCAL, READY, Visit
 from pages import BOOK, CHAPTERS, ROOT, parse
 from playwright.sync_api import Browser, Locator, Page
 from torch import Tensor
 
 import ntm
-from ntm import addressing, memory
+from ntm import addressing, memory, pretrained
+from ntm.book.live._machine import LENGTHS, packed
 from ntm.machine import Trace
 from ntm.tasks import Copy
 
@@ -155,11 +157,94 @@ def test_both_arithmetics_give_the_same(browser: Browser) -> None:
     print(f"largest difference: {largest:.1e}")
 
 
-def test_only_one_module_computes() -> None:
+def in_the_browser(browser: Browser, function: str, given: Any) -> Any:
+    """Return what a JavaScript function makes of both modules and what it is given."""
+    page = browser.new_page()
+    sources = [
+        (EXPLORABLES / name).read_text("utf-8")
+        for name in ("arithmetic.js", "machine.js")
+    ]
+    result = page.evaluate(
+        f"""async ([source, given]) => {{
+          const address = URL.createObjectURL(new Blob([source], {{ type: "text/javascript" }}));
+          return ({function})(await import(address), given);
+        }}""",
+        ["\n".join(sources), given],
+    )
+    page.close()
+    return result
+
+
+RUN = """({ TASKS, unpack, initial_state, step }, { packed, sequences }) => {
+  const machine = unpack(packed);
+  return sequences.map(([inputs, locations]) => {
+    let state = initial_state(machine, locations);
+    return inputs.map((input) => {
+      const { output, state: next } = step(machine, state, input);
+      state = next;
+      return [output, state.write.flatMap((w) => [...w]), state.read.flatMap((w) => [...w])].map((x) => [...x]);
+    });
+  });
+}"""
+
+
+@pytest.mark.parametrize("name", [*pretrained.available(), "of many heads"])
+def test_both_machines_are_the_same(browser: Browser, name: str) -> None:
+    if name == "of many heads":
+        machine = ntm.NTM(9, 8, num_heads=3, controller_size=30, shift_range=2)
+    else:
+        machine = ntm.load(name)
+    draw = torch.Generator().manual_seed(1)
+    sizes = [(1, 5), (4, 6), (9, 9), (16, 30), (20, 22)]  # vectors, locations
+    batches = [(Copy().batch(draw, 10, length), rooms) for length, rooms in sizes]
+    sequences = [
+        [inputs.tolist(), rooms]
+        for batch, rooms in batches
+        for inputs in batch.inputs.unbind(1)
+    ]
+    found = in_the_browser(
+        browser, RUN, {"packed": packed(machine), "sequences": sequences}
+    )
+    largest = 0.0
+    for batch, rooms in batches:
+        steps, found = found[:10], found[10:]
+        with torch.no_grad():
+            begin = machine.initial_state(10, rooms)
+            logits, _, trace = machine.trace(batch.inputs, begin)
+        for at, outputs, *theirs in (
+            (i, *zip(*s, strict=True)) for i, s in enumerate(steps)
+        ):
+            asked = batch.mask[:, at] > 0
+            assert torch.equal(tensor(list(outputs))[asked] > 0, logits[asked, at] > 0)
+            for ours, other in zip((trace.write, trace.read), theirs, strict=True):
+                weighting = ours.weighting[:, at].flatten(1)
+                largest = max(
+                    largest, float((weighting - tensor(list(other))).abs().max())
+                )
+    print(f"{name}: weightings differ by {largest:.1e} at most")
+    assert largest <= 1e-4
+
+
+def test_both_sides_ask_a_task_alike(browser: Browser) -> None:
+    words = ["10110010", "00000000", "11111111"]
+    theirs = in_the_browser(
+        browser,
+        "({ TASKS }, words) => TASKS.copy(words.map((w) => [...w].map(Number)))",
+        words,
+    )
+    batch = Copy().from_words(words)
+    assert theirs["inputs"] == batch.inputs[:, 0].tolist()
+    asked = [target is not None for target in theirs["targets"]]
+    assert asked == (batch.mask[:, 0] > 0).tolist()
+    answer = [target for target in theirs["targets"] if target]
+    assert answer == batch.targets[batch.mask > 0].tolist()
+
+
+def test_only_two_modules_compute() -> None:
     for path in EXPLORABLES.glob("*.js"):
-        if path.name != "arithmetic.js":
+        if path.name not in ("arithmetic.js", "machine.js"):
             text = path.read_text(encoding="utf-8")
-            for sign in ("Math.exp", "Math.log", "Math.hypot", "Math.pow"):
+            for sign in ("Math.exp", "Math.log", "Math.tanh", "Math.sqrt", "Math.pow"):
                 assert sign not in text, f"{path.name} computes: {sign}"
 
 
@@ -225,6 +310,8 @@ def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
             kept = addressing.shift(kept, shown["kernel"])
             kept = addressing.sharpen(kept, shown["exponent"])
         return {"blurred": blurred, "kept": kept}
+    if "your bits" in label:
+        return played(shown)
     assert "trained machine" in label, label
     trace, at = recorded(), int(shown["step"])
     return {
@@ -233,11 +320,32 @@ def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def played(shown: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what the shipped machine does with the bits that a figure shows."""
+    if "bit" not in shown:  # a long copy, of which only the whole is seen
+        return {}
+    words = ["".join(str(int(bit)) for bit in vector) for vector in shown["bit"]]
+    batch, step = Copy().from_words(words), int(shown["step"])
+    machine = ntm.load("copy-feedforward")
+    with torch.no_grad():
+        begin = machine.initial_state(1, int(shown["locations"]))
+        logits, _, trace = machine.trace(batch.inputs, begin)
+    so_far = batch.mask[:step, 0] > 0
+    found = {"length": torch.tensor(float(len(words)))}
+    if so_far.any():
+        found["answer"] = (logits[:step][so_far, 0] > 0).double()
+    if step:
+        found["write"] = trace.write.weighting[step - 1, 0, 0].double()
+        found["read"] = trace.read.weighting[step - 1, 0, 0].double()
+    return found
+
+
 def assert_right(figure: Locator) -> dict[str, Tensor]:
     """Compare all that a figure shows with what it should show; return that."""
     shown = numbers(figure)
     for name, wanted in expected(figure.get_attribute("aria-label"), shown).items():
         # A trace is recorded to three decimals.
+        # One that was packed has numbers of single precision.
         precision = 6e-4 if name in ("write", "read") else PRECISION
         off = float((shown[name] - wanted).abs().max())
         assert off <= precision, f"{name}: off by {off}"
@@ -272,7 +380,7 @@ def test_every_figure_lives_and_begins_right(visit: Visit) -> None:
 
 def test_every_slider_has_a_name_a_value_and_answers_the_keyboard(visit: Visit) -> None:
     for figure in figures(visit.page):
-        for slider in figure.locator("input").all():
+        for slider in figure.locator("input[type=range]").all():
             if not slider.is_visible():
                 continue
             name = slider.evaluate(
@@ -286,7 +394,10 @@ def test_every_slider_has_a_name_a_value_and_answers_the_keyboard(visit: Visit) 
             after = float(slider.input_value())
             assert after != before, f"{name} does not move"
             text = slider.get_attribute("aria-valuetext")
-            assert float(text.replace("−", "-")) == pytest.approx(after, abs=0.051)
+            # A slider that chooses among numbers says which; all others, their own.
+            value = float(slider.get_attribute("data-value") or after)
+            said = float(text.replace("−", "-").replace(",", ""))
+            assert said == pytest.approx(value, abs=0.051)
             assert_right(figure)
         assert_shown_as_computed(figure)
         press(figure, "Reset")
@@ -299,7 +410,7 @@ def press(figure: Locator, label: str) -> None:
 def test_every_slider_can_be_dragged(visit: Visit) -> None:
     mouse = visit.page.mouse
     for figure in figures(visit.page):
-        for slider in figure.locator("input").all():
+        for slider in figure.locator("input[type=range]").all():
             if not slider.is_visible():
                 continue
             slider.scroll_into_view_if_needed()
@@ -353,7 +464,9 @@ def test_what_changed_is_told(visit: Visit) -> None:
     for figure in figures(visit.page):
         press(figure, "Reset")
         before = figure.get_attribute("aria-label")
-        slider = [s for s in figure.locator("input").all() if s.is_visible()][-1]
+        slider = [
+            s for s in figure.locator("input[type=range]").all() if s.is_visible()
+        ][-1]
         slider.focus()
         low, here = float(slider.get_attribute("min")), float(slider.input_value())
         visit.page.keyboard.press("Home" if here > low else "End")
@@ -394,9 +507,9 @@ def test_the_theme_turns_a_figure_at_once(visit: Visit) -> None:
 
 def test_a_heat_map_is_as_opaque_as_its_numbers_are_large(visit: Visit) -> None:
     for figure in figures(visit.page):
-        if figure.locator("canvas").count() == 0:
-            continue
         label = figure.get_attribute("aria-label")
+        if figure.locator("canvas").count() == 0 or "your bits" in label:
+            continue
         shown = assert_right(figure)
         maps = dict(
             figure.evaluate(
@@ -481,6 +594,79 @@ def test_a_trace_plays_and_is_scrubbed(browser: Browser) -> None:
     assert int(assert_right(figure)["step"]) == 8
     assert not visit.complaints
     visit.context.close()
+
+
+@pytest.fixture(scope="module")
+def front(browser: Browser) -> Iterator[Visit]:
+    visit = Visit(browser)
+    visit.go("book/preface.html")
+    yield visit
+    visit.context.close()
+
+
+def test_the_front_page_opens_with_the_machine(front: Visit) -> None:
+    for width, height in ((1280, 720), (390, 844)):
+        front.page.set_viewport_size({"width": width, "height": height})
+        tops = {
+            part: front.page.locator(f".ntm-figure {part}").bounding_box()
+            for part in (".hook", ".buttons", ".bits.bit", ".bits.answer", ".memory")
+        }
+        for part, box in tops.items():
+            assert box["y"] + box["height"] <= height, f"{part} at {width} pixels"
+
+
+def test_bits_are_set_by_key_by_mouse_and_as_letters(front: Visit) -> None:
+    (figure,) = figures(front.page)
+    keyboard, mouse = front.page.keyboard, front.page.mouse
+    first = assert_right(figure)["bit"]
+    figure.locator(".bits.bit [tabindex='0']").focus()
+    for key in ("ArrowRight", "ArrowDown", "Space"):
+        keyboard.press(key)
+    by_key = assert_right(figure)["bit"]
+    assert (by_key != first).nonzero().tolist() == [[1, 1]]
+    boxes = [
+        figure.locator(".bits.bit button").nth(at).bounding_box() for at in (2, 18)
+    ]  # the third bits of the first and of the third vector
+    for act, box in zip((mouse.down, mouse.up), boxes, strict=True):
+        mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=8)
+        act()
+    painted = assert_right(figure)["bit"][:3, 2]
+    assert painted.tolist() == [1 - float(by_key[0, 2])] * 3
+    figure.locator("input[type=text]").fill("Hi")
+    while figure.get_by_role("button", name="Step").is_enabled():
+        press(figure, "Step")
+    shown = assert_right(figure)
+    assert shown["bit"].int().tolist() == [
+        [int(b) for b in f"{ord(c):08b}"] for c in "Hi"
+    ]
+    assert shown["step"] == 5
+    wrong = int((shown["answer"] != shown["bit"]).sum())
+    assert figure.locator(".bits.answer .wrong").count() == wrong
+    press(figure, "Back")
+    assert assert_right(figure)["step"] == 4
+    press(figure, "Reset")
+    assert torch.equal(assert_right(figure)["bit"], first)
+
+
+def test_a_long_copy_runs_beside_the_page_and_can_be_stopped(front: Visit) -> None:
+    (figure,) = figures(front.page)
+    lengths, _ = figure.locator("input[type=range]").all()
+    move = "(s, value) => { s.value = value; s.dispatchEvent(new Event('input')) }"
+    at = {value: i for i, value in enumerate(LENGTHS)}
+    lengths.evaluate(move, at[10_000])
+    press(figure, "Run")
+    done = "(least) => document.querySelector('.ntm-figure progress').value > least"
+    front.page.wait_for_function(done, arg=0)
+    press(figure, "Stop")
+    lengths.evaluate(move, at[120])
+    press(figure, "Run")
+    front.page.wait_for_function(done, arg=0.999)
+    said = figure.locator(".status").inner_text()
+    assert said.startswith("120 vectors, 128 locations, "), said
+    assert said.endswith(("All 960 bits are right.", " vectors.")), said
+    press(figure, "Reset")
+    assert not front.complaints
+    assert all(url.startswith(LOCAL) for url in front.requests)
 
 
 def test_without_scripts_the_still_picture_stands_there(still: Visit) -> None:

@@ -35,6 +35,11 @@ COLOURS = {
 }
 """Each thing's colour; all have a contrast of 4.5 or more on white."""
 
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed", [COLOURS["shifted"], "#ffffff", COLOURS["memory"]]
+)
+"""Of numbers of both signs, white at 0."""
+
 STAGES = ("content", "gated", "shifted", "sharpened")
 
 
@@ -87,13 +92,10 @@ def memory_image(
     """Draw a memory ``(N, W)`` as a heat map with its numbers, a location a row."""
     values = memory.detach().double().numpy()
     largest = max(float(abs(values).max()), 1e-12)
-    colours = LinearSegmentedColormap.from_list(
-        "signed", [COLOURS["shifted"], "#ffffff", COLOURS["memory"]]
-    )
-    axes.imshow(values, cmap=colours, vmin=-largest, vmax=largest, aspect="auto")
+    axes.imshow(values, cmap=SIGNED, vmin=-largest, vmax=largest, aspect="auto")
     for i, row in enumerate(values):
         for j, value in enumerate(row):
-            ink = _ink_on(colours(0.5 + 0.5 * value / largest))
+            ink = _ink_on(SIGNED(0.5 + 0.5 * value / largest))
             text = f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
             axes.text(j, i, text, ha="center", va="center", color=ink)
     axes.set_xticks(range(values.shape[1]), columns or _numbers(values.shape[1]))

@@ -2,9 +2,11 @@
 
 Each has a Python side, here, which holds what is on the screen, and a side in the
 browser, in the JavaScript files beside this one.  Both compute with the same functions:
-`ntm.memory` and `ntm.addressing` here, `arithmetic.js` there.
+`ntm.memory` and `ntm.addressing` here, `arithmetic.js` there; the whole machine is
+`ntm.machine` here, `machine.js` there.
 """
 
 from ntm.book.live._figures import Address, Memory, Trace, Walk
+from ntm.book.live._machine import Play
 
-__all__ = ["Address", "Memory", "Trace", "Walk"]
+__all__ = ["Address", "Memory", "Play", "Trace", "Walk"]

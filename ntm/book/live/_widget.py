@@ -137,6 +137,8 @@ class LiveFigure(anywidget.AnyWidget):
 
         from ntm.book.figures import use_style
 
+        # What the notebook's backend sets when it starts is not to be undone below.
+        plt.close(plt.figure())
         with plt.rc_context(), plt.ioff():
             use_style()
             picture = self.picture()
@@ -146,9 +148,9 @@ class LiveFigure(anywidget.AnyWidget):
         return base64.b64encode(file.getvalue()).decode()
 
 
-def script(name: str) -> str:
+def script(*names: str) -> str:
     """Return the JavaScript of a figure, as one module that needs no other."""
-    parts = ("arithmetic.js", "kit.js", name)
+    parts = ("arithmetic.js", "kit.js", *names)
     return "\n".join((HERE / part).read_text("utf-8") for part in parts)
 
 

@@ -12,6 +12,12 @@ const decimal = (value, places = 2) => {
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 };
 const strongest = (weighting) => weighting.indexOf(Math.max(...weighting));
+// Who has the most weight: all those of whom the same number is seen.
+const leading = (names, weights) => {
+  const most = decimal(Math.max(...weights));
+  const first = names.filter((_, i) => decimal(weights[i]) === most);
+  return first.length === 1 ? `${first[0]}, ${most}` : `${first.slice(0, -1).join(", ")} and ${first.at(-1)}, ${most} each`;
+};
 const listed = (names, values) => names.map((name, i) => `${name} ${decimal(values[i])}`).join(", ");
 
 // Weights with that of one location changed; the others share what is left as before.
@@ -27,8 +33,9 @@ const replaced = (values, place, value) => values.map((old, i) => (i === place ?
 
 let count = 0;
 
-// A horizontal slider with its name and its value; `show` moves it.
-function slider({ name, label, min, max, step = "any", places = 2, onmove }) {
+// A horizontal slider with its name and its value; `show` moves it.  With `options` it
+// chooses one of these numbers.
+function slider({ name, label, min, max, step = "any", places = 2, options, onmove }) {
   const id = `ntm-${++count}`;
   const input = make("input", { type: "range", min, max, step, dataset: { name } });
   // Not an <output>: a reader would hear each of them change, not only the one moved.
@@ -37,8 +44,9 @@ function slider({ name, label, min, max, step = "any", places = 2, onmove }) {
   input.addEventListener("input", () => onmove(input.valueAsNumber));
   const show = (number) => {
     input.value = number;
-    input.dataset.value = number;
-    input.setAttribute("aria-valuetext", (value.textContent = decimal(number, places)));
+    input.dataset.value = options?.[number] ?? number;
+    value.textContent = options?.[number].toLocaleString("en") ?? decimal(number, places);
+    input.setAttribute("aria-valuetext", value.textContent);
   };
   return { element: make("div", { className: "slider" }, make("span", { id }, label), input, value), show };
 }
@@ -100,22 +108,34 @@ function paint(cell, value, largest, text) {
   if (text !== undefined) cell.textContent = text;
 }
 
+// A drawing: `paint(context, colourOf)` draws it, in the colours of the page's theme.
+function canvas({ width, height, title, paint }) {
+  const element = make("canvas", { className: "heat", width, height });
+  element.setAttribute("role", "img");
+  element.setAttribute("aria-label", title);
+  const context = element.getContext("2d");
+  const colourOf = (name) => {
+    const code = getComputedStyle(element).getPropertyValue(`--ntm-${name}`).trim();
+    return [1, 3, 5].map((at) => parseInt(code.slice(at, at + 2), 16));
+  };
+  const repaint = () => element.isConnected && paint(context, colourOf);
+  // Colours are known once it is on the page, and change with the page's theme.
+  new ResizeObserver(repaint).observe(element);
+  const theme = new MutationObserver(() => (element.isConnected ? repaint() : theme.disconnect()));
+  const watch = (element, attribute) => theme.observe(element, { attributeFilter: [attribute] });
+  watch(document.documentElement, "data-theme");
+  if (document.body) watch(document.body, "data-jp-theme-light");
+  return { element, repaint };
+}
+
 // Many numbers without text, a pixel each and a column a step; `colour` for weights, else
 // by sign.  How opaque a pixel is says how large its number is.
 function heat({ values, colour, title, largest = 1 }) {
   const [width, height] = [values.length, values[0].length];
-  const canvas = make("canvas", { className: "heat", width, height });
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", title);
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(width, height);
   let shown = values;
-  const paint = () => {
-    const style = getComputedStyle(canvas);
-    const [more, less] = [colour ?? "memory", "shifted"].map((name) => {
-      const code = style.getPropertyValue(`--ntm-${name}`).trim();
-      return [1, 3, 5].map((at) => parseInt(code.slice(at, at + 2), 16));
-    });
+  const paint = (context, colourOf) => {
+    const pixels = context.createImageData(width, height);
+    const [more, less] = [colour ?? "memory", "shifted"].map(colourOf);
     shown.forEach((column, x) =>
       column.forEach((value, y) => {
         const opaque = Math.round(255 * Math.min(1, Math.abs(value) / largest));
@@ -124,17 +144,12 @@ function heat({ values, colour, title, largest = 1 }) {
     );
     context.putImageData(pixels, 0, 0);
   };
-  // Colours are known once it is on the page, and change with the page's theme.
-  new ResizeObserver(paint).observe(canvas);
-  const theme = new MutationObserver(() => (canvas.isConnected ? paint() : theme.disconnect()));
-  const watch = (element, attribute) => theme.observe(element, { attributeFilter: [attribute] });
-  watch(document.documentElement, "data-theme");
-  if (document.body) watch(document.body, "data-jp-theme-light");
+  const { element, repaint } = canvas({ width, height, title, paint });
   const show = (numbers) => {
     shown = numbers;
-    if (canvas.isConnected) paint();
+    repaint();
   };
-  return { element: canvas, show };
+  return { element, show };
 }
 
 // A numbered part of a figure: what happens here in a sentence, then the parts themselves.
@@ -157,24 +172,38 @@ const random = (seed) => () => {
 };
 
 // Put a figure together.  `draw(state)` shows a state and returns it in one sentence;
-// `inputs` are the names that readers and Python may change.
-function mount({ model, el, label, inputs, parts, draw }) {
+// `inputs` are the names that readers and Python may change.  `onready` gets what draws
+// again, for a figure that changes without them.
+const QUIET = 500; // milliseconds without a change before its sentence is spoken
+const APART = 1000; // between two sentences
+function mount({ model, el, label, inputs, parts, draw, onready }) {
   const spoken = make("p", { className: "spoken", role: "status" });
   const figure = make("div", { className: "ntm-figure", role: "group" }, ...parts, spoken);
   figure.setAttribute("aria-label", label);
   let later;
+  let last = -APART;
   const redraw = () => {
     const sentence = draw(Object.fromEntries(inputs.map((name) => [name, model.get(name)])));
     figure.setAttribute("aria-label", `${label}. ${sentence}`);
     return sentence;
   };
-  const onchange = () => {
-    const sentence = redraw();
+  const speak = (sentence) => {
     clearTimeout(later);
-    later = setTimeout(() => (spoken.textContent = sentence), 500);
+    later = setTimeout(() => {
+      last = performance.now();
+      spoken.textContent = sentence;
+    }, Math.max(QUIET, last + APART - performance.now()));
+  };
+  // What is changed together is drawn once.
+  let isDue = false;
+  const onchange = () => {
+    if (isDue) return;
+    isDue = true;
+    queueMicrotask(() => ((isDue = false), speak(redraw())));
   };
   for (const name of inputs) model.on(`change:${name}`, onchange);
   redraw();
+  onready?.(onchange);
   el.append(figure);
   return () => {
     clearTimeout(later);
