@@ -123,7 +123,7 @@ function render({ model, el }) {
         memory, state.previous ?? model.get("previous"), state.key, state.strength,
         state.gate ?? 1, state.kernel ?? [0, 1, 0], state.exponent ?? 1,
       );
-      const peak = (weighting) => `${names[strongest(weighting)]}, ${decimal(Math.max(...weighting))}`;
+      const peak = (weighting) => leading(names, weighting);
       keys.forEach((s, c) => s.show(state.key[c]));
       locations.show(rows);
       likeness.show([cosine_similarity(state.key, memory)]);

@@ -70,15 +70,14 @@ function render({ model, el }) {
     draw({ weighting, erase_vector, add_vector }) {
       attention.forEach((s, i) => s.show(weighting[i]));
       before.show(memory);
-      const most = strongest(weighting);
-      const focus = `${rows[most]} has most of the weight, ${decimal(weighting[most])}`;
+      const focus = `the most weight is on ${leading(rows, weighting)}`;
       stages[1].say(`Drag one weight, and the others share what is left, so that they sum to 1. Now ${focus}.`);
       if (!writes) {
         const read_vector = read(memory, weighting);
         result.show([read_vector]);
         stages[0].say("holds one row a location.");
         stages[2].say("is the sum of the rows, each as loud as its weight.");
-        return `${focus}. The read vector is ${listed(columns, read_vector)}.`;
+        return `Now ${focus}. The read vector is ${listed(columns, read_vector)}.`;
       }
       erases.forEach((s, c) => s.show(erase_vector[c]));
       adds.forEach((s, c) => s.show(add_vector[c]));
@@ -89,7 +88,8 @@ function render({ model, el }) {
       stages[0].say("before the write.");
       stages[2].say("Each number fades by its weight times e, the erase vector.");
       stages[3].say("Each row gains its weight times a, the add vector.");
-      return `${focus}. After the write, ${rows[most]} holds ${listed(columns, last[most])}.`;
+      const most = strongest(weighting);
+      return `Now ${focus}. After the write, ${rows[most]} holds ${listed(columns, last[most])}.`;
     },
   });
 }
