@@ -259,7 +259,7 @@ def numbers(figure: Locator) -> dict[str, Tensor]:
     """Return all the numbers that a figure shows, by name."""
     found = figure.evaluate(
         """(figure) => [...figure.querySelectorAll("[data-name]")]
-          .filter((part) => part.checkVisibility({ visibilityProperty: true }))
+          .filter((part) => "value" in part.dataset && part.checkVisibility({ visibilityProperty: true }))
           .map(({ dataset }) => [dataset.name.split(" ")[0], Number(dataset.row ?? 0), Number(dataset.value)])"""
     )
     tables: dict[str, dict[int, list[float]]] = {}
@@ -324,7 +324,9 @@ def played(shown: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return what the shipped machine does with the bits that a figure shows."""
     if "bit" not in shown:  # a long copy, of which only the whole is seen
         return {}
-    words = ["".join(str(int(bit)) for bit in vector) for vector in shown["bit"]]
+    words = [
+        "".join(str(int(bit)) for bit in vector) for vector in shown["bit"].view(-1, 8)
+    ]
     batch, step = Copy().from_words(words), int(shown["step"])
     machine = ntm.load("copy-feedforward")
     with torch.no_grad():
