@@ -53,6 +53,15 @@ def test_a_page_has_nothing_to_complain_about(visit):
     assert not visit.complaints, f"{visit}: {visit.complaints}"
 
 
+def test_a_first_visit_has_nothing_to_complain_about(browser):
+    visit = Visit(browser)
+    # What the other visits bring along: a theme that was chosen before.
+    visit.context.add_init_script("localStorage.clear()")
+    visit.go("book/preface.html")
+    assert not visit.complaints, f"{visit}: {visit.complaints}"
+    visit.context.close()
+
+
 def test_every_formula_is_drawn(visit):
     undrawn, broken, raw = visit.page.evaluate(
         r"""() => {
