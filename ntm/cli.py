@@ -432,6 +432,6 @@ def _show(options: argparse.Namespace) -> int:
 def _try(options: argparse.Namespace) -> int:
     _, (model, settings, _) = _open(options.model)
     task = settings.make_task()
-    lines = transcript(model, task.from_words(options.bits), task.vector_size)
+    lines = transcript(model, task, task.from_words(options.bits))
     print(*lines, sep="\n")
     return 0

@@ -20,7 +20,7 @@ from ntm import cli
 from ntm.cli import main
 from ntm.machine import NTM
 from ntm.runs import files, trained
-from ntm.tasks import Batch, Copy, RepeatCopy
+from ntm.tasks import Batch, Copy, NGrams, RepeatCopy
 from ntm.training import evaluation
 from ntm.training.evaluation import evaluate
 from ntm.training.trainer import Trainer
@@ -556,7 +556,6 @@ def test_try_says_which_bits_a_task_takes(
             ["000 1 0", "101 0 0", "000 1 0", "010 0 0", "000 0 1", "101 0 0"],
             "3",
         ),
-        ("n-grams", {"context": 2, "length": 6}, "0110", ["0", "0", "1", "1"], "4"),
         (
             "priority-sort",
             {"bits": 3, "vectors": 4, "highest": 2, "delimiter": True},
@@ -587,6 +586,23 @@ def test_try_takes_what_each_task_takes_and_sets_apart_what_is_no_vector(
     assert wrong.count("\n") == 1
 
 
+def test_try_says_how_likely_a_1_is_where_nobody_can_know() -> None:
+    class Coin(nn.Module):
+        def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return torch.full_like(inputs, math.log(3)), None
+
+    task = NGrams(context=1)
+    lines = list(transcript(Coin(), task, task.from_words(["0111"])))
+    assert [line.split() for line in lines[1:-1]] == [
+        ["1", "0", "0.75", "0"],
+        ["2", "0", "0.75", "1"],
+        ["3", "1", "0.75", "1"],
+        ["4", "1", "0.75", "1"],
+    ]
+    cost, best = 2 + 3 * math.log2(4 / 3), 3 + math.log2(4 / 3)
+    assert lines[-1] == f"costs {cost:.2f} bits; the best predictor: {best:.2f}"
+
+
 def test_what_is_set_apart_in_an_answer_has_its_mark_below_it() -> None:
     class Still(nn.Module):
         def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, None]:
@@ -594,8 +610,8 @@ def test_what_is_set_apart_in_an_answer_has_its_mark_below_it() -> None:
 
     task = RepeatCopy(bits=3)
     batch = task.from_words(["010", "1"])
-    lines = list(transcript(Still(), batch, task.vector_size))
-    assert [line.split()[-2:] for line in lines[3::2]] == [["000", "0"], ["000", "0"]]
+    lines = list(transcript(Still(), task, batch))
+    assert [line.split()[-2:] for line in lines[3:-1:2]] == [["000", "0"], ["000", "0"]]
     answer = lines[0].index("answer")
     assert [line[answer:] for line in lines[4::2]] == [" ^     wrong", "    ^  wrong"]
 
