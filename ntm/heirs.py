@@ -46,6 +46,8 @@ def attention_weighting(memory: Tensor, key: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *Attention is a read*.
     """
     require_floating(memory=memory, key=key)
     require_axes("memory", memory, "N W")
@@ -70,6 +72,8 @@ def attention(memory: Tensor, values: Tensor, key: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *Attention is a read*.
     """
     return read(values, attention_weighting(memory, key))
 
@@ -101,6 +105,8 @@ def fast_weights(
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *The write that came back*.
     """
     _require(memory, value, weighting=weighting)
     eta = per_weighting("rate", rate, weighting)
@@ -127,6 +133,8 @@ def linear_attention(memory: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *The write that came back*.
     """
     require_floating(memory=memory, key=key, value=value)
     require_axes("memory", memory, "N W+1")
@@ -152,6 +160,8 @@ def linear_attention_read(memory: Tensor, key: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *The write that came back*.
     """
     require_floating(memory=memory, key=key)
     require_axes("memory", memory, "N W+1")
@@ -185,6 +195,8 @@ def delta(
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *The write that came back*.
     """
     _require(memory, value, weighting=weighting)
     eta = per_weighting("rate", rate, weighting)
@@ -216,6 +228,8 @@ def gated_delta(
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *The write that came back*.
     """
     _require(memory, value, weighting=weighting)
     faded = _fade(memory, _for_all_rows(decay, weighting))
@@ -249,6 +263,8 @@ def kimi_delta(
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *The write that came back*.
     """
     _require(memory, value, weighting=weighting, decay=decay)
     return delta(_fade(memory, decay), weighting, value, rate)
@@ -283,6 +299,8 @@ def erase_then_delta(
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *The write that came back*.
     """
     rows = {"decay": decay, "erase_weighting": erase_weighting}
     _require(memory, value, weighting=weighting, **rows)
@@ -321,6 +339,8 @@ def rwkv7(
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *The write that came back*.
     """
     rows = {"decay": decay, "removal": removal, "rate": rate}
     _require(memory, value, weighting=weighting, **rows)
@@ -349,6 +369,8 @@ def gated_slots(memory: Tensor, value: Tensor, decay: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
+
+    Chapter: *The write that came back*.
     """
     _require(memory, value, decay=decay)
     return add(_fade(memory, decay), 1 - decay, value)
