@@ -32,9 +32,6 @@ def read(memory: Tensor, weighting: Tensor) -> Tensor:
     Returns:
         ``(…, W)``, or ``(…, H, W)``.
 
-    Raises:
-        TypeError, ValueError: the argument, what it got and what it needs.
-
     Chapter: *Reading*.
     """
     if _check_weighting(memory, weighting):
@@ -57,9 +54,6 @@ def erase(memory: Tensor, weighting: Tensor, erase_vector: Tensor) -> Tensor:
 
     Returns:
         ``(…, N, W)``.
-
-    Raises:
-        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *Writing*.
     """
@@ -84,9 +78,6 @@ def add(memory: Tensor, weighting: Tensor, add_vector: Tensor) -> Tensor:
 
     Returns:
         ``(…, N, W)``.
-
-    Raises:
-        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *Writing*.
     """
@@ -113,9 +104,6 @@ def write(
 
     Returns:
         ``(…, N, W)``.
-
-    Raises:
-        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *Writing*.
     """
