@@ -23,7 +23,9 @@ from ntm import pretrained
 from ntm.controllers import CONTROLLERS
 from ntm.runs import files, processes, trained
 from ntm.runs.files import FolderError
-from ntm.runs.run import Run, TooManySeedsError, default_trials, remove_unlearned
+from ntm.runs.folder import remove_unlearned
+from ntm.runs.out_of_memory import TooManySeedsError
+from ntm.runs.run import Run
 from ntm.tasks import TASKS
 from ntm.tasks.options import described, from_text, in_training
 from ntm.tasks.options import sizes as sizes_from
@@ -366,14 +368,11 @@ def _evaluate(options: argparse.Namespace) -> int:
                 print(*(f"{name:>10}" for name in (*task.size_names, *columns)))
             print(*(f"{n:>10}" for n in (*size, *cells)), flush=True)
     if options.json:
-        print(json.dumps({"model": options.model, "results": _rows(results)}))
+        rows = [result.to_json() for result in results]
+        print(json.dumps({"model": options.model, "results": rows}))
     if options.save:
         trained.add_results(folder, machine, results)
     return 0
-
-
-def _rows(results: list[Result]) -> list[dict[str, Any]]:
-    return [result.to_json() for result in results]
 
 
 def _select(options: argparse.Namespace) -> int:
@@ -381,10 +380,8 @@ def _select(options: argparse.Namespace) -> int:
     if not run.training.finished:
         raise FolderError(f"{options.folder}: is not finished; resume it first")
     given = _given(options, "size")
-    if given:
-        sizes = sizes_from(run.training.task, given)
-    else:
-        sizes = [trial.size for trial in default_trials(run.settings)]
+    usual = [trial.size for trial in run.trials]
+    sizes = sizes_from(run.training.task, given) if given else usual
     trials = [Trial(size, options.memory_locations) for size in sizes]
     chosen = run.select_seed(trials, options.sequences, options.give_up, options.seeds)
     for seed, results in chosen.items():

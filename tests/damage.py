@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from ntm.runs import files, trained
+from ntm.runs import tables, trained
 from ntm.runs.files import CARD, CURVE, TRIALS, FolderError
-from ntm.runs.run import CHECKPOINT, SETTINGS, Run, read_settings
+from ntm.runs.folder import CHECKPOINT, SETTINGS, read_settings
+from ntm.runs.run import Run
 from ntm.training.settings import Settings
 
 WRONG: list[Any] = [
@@ -75,8 +76,8 @@ def read_all(folder: Path) -> tuple[Any, ...]:
     return (
         machine,
         run,
-        files.read_curve(folder / CURVE),
-        files.read_trials(folder / TRIALS),
+        tables.read_curve(folder / CURVE),
+        tables.read_trials(folder / TRIALS),
         read_settings(folder),
     )
 
@@ -110,8 +111,8 @@ def check(folder: Path, good: tuple[Any, ...]) -> str | None:
     assert Settings.from_json(said["settings"]) == machine.settings
     said = json.loads((folder / SETTINGS).read_text("utf-8"))
     assert Settings.from_json(said.get("settings", said)) == settings == run.settings
-    files.write_trials(folder / "again.csv", trials)
-    assert files.read_trials(folder / "again.csv") == trials
+    tables.write_trials(folder / "again.csv", trials)
+    assert tables.read_trials(folder / "again.csv") == trials
     lines = (folder / CURVE).read_text("utf-8").split("\n")[1:-1]
     assert len(curve) == len(lines)
     assert (folder / CHECKPOINT).exists()

@@ -21,7 +21,8 @@ import torch
 
 from ntm.runs import files, trained
 from ntm.runs.files import CARD, CURVE, TRIALS
-from ntm.runs.run import SETTINGS, Run
+from ntm.runs.folder import SETTINGS
+from ntm.runs.run import Run
 
 SETTLED = {"seconds"}
 """What of a card depends on the clock."""

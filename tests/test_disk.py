@@ -14,9 +14,10 @@ import torch
 import ntm
 from ntm import pretrained
 from ntm.cli import main
-from ntm.runs import files, trained
+from ntm.runs import files, tables, trained
 from ntm.runs.files import CARD, CURVE, TRIALS, FolderError
-from ntm.runs.run import CHECKPOINT, SETTINGS, Run, read_settings
+from ntm.runs.folder import CHECKPOINT, SETTINGS, read_settings
+from ntm.runs.run import Run
 from ntm.training.evaluation import Trial
 from ntm.training.settings import Settings
 
@@ -154,9 +155,9 @@ def test_killed_while_a_seed_is_selected_the_old_machine_is_there(
     before = trained.load(copied)
     run = Run.resume(copied, compiled=False)
     others = [s for s in run.settings.seeds if s != before.card["seed"]]
-    rows = files.read_trials(copied / TRIALS)
+    rows = tables.read_trials(copied / TRIALS)
     worse = {s: [r._replace(wrong_bits=0) for r in rows[s]] for s in others[:1]}
-    files.write_trials(copied / TRIALS, rows | worse)
+    tables.write_trials(copied / TRIALS, rows | worse)
     with monkeypatch.context() as patch:
         killed_before(name, patch)
         with pytest.raises(KilledError):
@@ -267,10 +268,10 @@ def test_all_run_files_in_the_repository_can_be_read() -> None:
         else:
             header = path.read_text("utf-8").partition("\n")[0]
             if header.startswith("seed,sequences,bits"):
-                assert files.read_curve(path)
+                assert tables.read_curve(path)
                 kind = "curve"
             elif header.startswith("seed,length"):
-                assert files.read_trials(path)
+                assert tables.read_trials(path)
                 kind = "trials"
             else:
                 continue  # a table of the book
@@ -348,13 +349,13 @@ def test_a_column_that_is_unknown_or_missing_is_refused(
     for wrong in (header + ",mood", header.rpartition(",")[0]):
         (copied / name).write_text("\n".join([wrong, *rows, ""]))
         with pytest.raises(FolderError, match=name):
-            files.read_curve(copied / name) if name == CURVE else files.read_trials(
+            tables.read_curve(copied / name) if name == CURVE else tables.read_trials(
                 copied / name
             )
     with_one_more = [header + ",mood", *(row + ",3" for row in rows), ""]
     (copied / name).write_text("\n".join(with_one_more))
     with pytest.raises(FolderError, match=rf"{name}: .*mood"):
-        files.read_curve(copied / name) if name == CURVE else files.read_trials(
+        tables.read_curve(copied / name) if name == CURVE else tables.read_trials(
             copied / name
         )
 
@@ -367,7 +368,7 @@ def test_nothing_after_another_kind_of_line_end_is_lost(copied: Path) -> None:
     for end in (b"\r", b"\x0b", "\u2028".encode()):
         (copied / CURVE).write_bytes(good[:44] + end + good[44:])
         with pytest.raises(FolderError, match=r"curve\.csv: line 2 is damaged"):
-            files.read_curve(copied / CURVE)
+            tables.read_curve(copied / CURVE)
 
 
 def test_a_curve_that_is_no_text_is_refused_in_one_line(copied: Path) -> None:

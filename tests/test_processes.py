@@ -18,8 +18,9 @@ import torch
 from ntm.cli import main
 from ntm.runs import files, processes, trained
 from ntm.runs.files import CARD, CURVE, TRIALS
+from ntm.runs.folder import CHECKPOINT, PARTS, SETTINGS
 from ntm.runs.processes import SHARED, shares
-from ntm.runs.run import CHECKPOINT, PARTS, SETTINGS, Run
+from ntm.runs.run import Run
 from ntm.tasks import Batch, Copy
 from ntm.training.trainer import Trainer
 

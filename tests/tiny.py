@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from ntm.runs.files import read_tensors
-from ntm.runs.run import CHECKPOINT, Run
+from ntm.runs.folder import CHECKPOINT
+from ntm.runs.run import Run
 from ntm.training.settings import Settings
 
 

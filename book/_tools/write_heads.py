@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from ntm.machine import NTM
-from ntm.runs import files
+from ntm.runs import files, tables
 from ntm.runs.run import Run
 from ntm.tasks import Copy
 
@@ -36,7 +36,7 @@ def main() -> None:
     rows.writerow(["run", "seed", "goes_on", "wrong"])
     for folder in map(Path, sys.argv[1:]):
         run = Run.resume(folder, compiled=False)
-        for seed, results in files.read_trials(folder / files.TRIALS).items():
+        for seed, results in tables.read_trials(folder / files.TRIALS).items():
             (tried,) = [r for r in results if r.where == (LENGTH, ROOM)]
             wrong = 1 - tried.exact / tried.sequences
             machine = run.machine(seed)

@@ -9,7 +9,7 @@ from torch import nn
 
 from ntm.book.figures import learning_curves
 from ntm.machine import NTM
-from ntm.runs import files
+from ntm.runs import files, tables
 from ntm.tasks import Size, Task
 from ntm.training.settings import Settings
 from ntm.training.trainer import solved_after
@@ -38,7 +38,7 @@ def draw(
 
 def curves(folder: Path, task: Task) -> Figure:
     """Return the cost of every seed against the sequences seen, and their median."""
-    rows = files.read_curve(folder / files.CURVE)
+    rows = tables.read_curve(folder / files.CURVE)
     solved = solved_after(rows).values()
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()

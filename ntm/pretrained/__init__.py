@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ntm.runs import files
+from ntm.runs import files, tables
 from ntm.training.evaluation import Result
 from ntm.training.trainer import Evaluation
 
@@ -61,10 +61,10 @@ def stages(name: str | Path) -> list[Stage]:
     """
     here = folder(name)
     card = files.read_json(here / files.CARD)
-    last = Stage(card, files.read_curve(here / files.CURVE))
+    last = Stage(card, tables.read_curve(here / files.CURVE))
     if "first" not in card:
         return [last]
-    first = files.read_curve(here / files.PREVIOUS_STAGE_CURVE)
+    first = tables.read_curve(here / files.PREVIOUS_STAGE_CURVE)
     return [Stage(card["first"], first), last]
 
 
@@ -78,4 +78,4 @@ def trials(name: str | Path) -> dict[int, list[Result]]:
         ValueError: there is no such name or folder; says which are shipped.
         ntm.runs.files.FolderError: its files are damaged.
     """
-    return files.read_trials(folder(name) / files.TRIALS)
+    return tables.read_trials(folder(name) / files.TRIALS)

@@ -1,16 +1,14 @@
 """Files of a run: read with care, written whole or not at all, by one process only.
 
-JSON, tensors and tables, and the lock of a folder.  Nothing here is ever unpickled, and
-whatever is damaged is refused in one line.
+JSON and tensors, and the lock of a folder; `ntm.runs.tables` has the tables.  Nothing
+here is ever unpickled, and whatever is damaged is refused in one line.
 """
 
 import contextlib
-import csv
 import hashlib
-import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,6 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 import ntm
-from ntm.training.evaluation import COSTS, Result
-from ntm.training.trainer import Evaluation
 
 FORMAT = 2
 """Of all files of a run.  What is new gets a number, so that an older version can say
@@ -32,8 +28,32 @@ LOCK = ".lock"
 """Is locked by the process that writes to the folder; what it holds does not matter."""
 
 
+DAMAGED = "is damaged: "
+
+
 class FolderError(Exception):
     """A folder or a file that cannot be used, and why, in one line."""
+
+
+@contextlib.contextmanager
+def refused(
+    path: Path, *kinds: type[Exception], how: str = "", by: dict[str, Any] | None = None
+) -> Iterator[None]:
+    """Say in one line, as a `FolderError`, what goes wrong with a file or a folder.
+
+    Args:
+        path: which.
+        kinds: of errors, besides those of the system.
+        how: what they mean, such as ``"is damaged: "``.
+        by: what the file says of itself, that the message says who wrote it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(f"{path}: {how}{error.strerror}") from error
+    except kinds as error:
+        line = first_line(error)
+        raise FolderError(f"{path}: {how}{line}{origin(by or {})}") from error
 
 
 @contextlib.contextmanager
@@ -49,13 +69,12 @@ def locked(folder: Path, wait: float = 0) -> Iterator[None]:
     Raises:
         FolderError: another process is at it, or the folder cannot be written.
     """
-    try:
-        lock = FileLock(folder / LOCK)
-        lock.acquire(timeout=wait)
-    except Timeout as error:
-        raise FolderError(f"{folder}: another process is writing to it") from error
-    except OSError as error:
-        raise FolderError(f"{folder}: {error.strerror}") from error
+    lock = FileLock(folder / LOCK)
+    with refused(folder):
+        try:
+            lock.acquire(timeout=wait)
+        except Timeout as error:
+            raise FolderError(f"{folder}: another process is writing to it") from error
     try:
         yield
     finally:
@@ -90,7 +109,7 @@ def read_json(path: Path) -> dict[str, Any]:
         FolderError: the file is missing, holds something else, or is of a format that
             came after this version.
     """
-    return _checked(path, _parsed(path, _read(path)))
+    return _checked(path, _parsed(path, read_bytes(path)))
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
@@ -105,7 +124,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         FolderError: the file is missing or damaged.
     """
-    return _tensors(path, _read(path))
+    return _tensors(path, read_bytes(path))
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -114,7 +133,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         FolderError: the file is missing, damaged, or of a later format.
     """
-    data = _read(path)
+    data = read_bytes(path)
     tensors = _tensors(path, data)
     size = 8 + int.from_bytes(data[:8], "little")  # how safetensors begins
     header = _parsed(path, data[8:size])
@@ -150,18 +169,15 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def _read(path: Path) -> bytes:
-    try:
+def read_bytes(path: Path) -> bytes:
+    """Return what is in a file."""
+    with refused(path):
         return path.read_bytes()
-    except OSError as error:
-        raise FolderError(f"{path}: {error.strerror}") from error
 
 
 def _parsed(path: Path, data: bytes) -> dict[str, Any]:
-    try:
+    with refused(path, ValueError, RecursionError, how="is not JSON: "):
         values = json.loads(data.decode())
-    except (ValueError, RecursionError) as error:
-        raise FolderError(f"{path}: is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise FolderError(f"{path}: holds no object")
     return values
@@ -183,10 +199,8 @@ def _tensors(path: Path, data: bytes) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    try:
+    with refused(path, SafetensorError, ValueError, KeyError, how=DAMAGED):
         return load(data)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise FolderError(f"{path}: is damaged: {error}") from error
 
 
 def _digest(tensors: dict[str, Tensor], note: dict[str, Any]) -> str:
@@ -208,16 +222,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
         FolderError: it could not be written.
     """
     temporary = path.with_name(f"{path.name}.part")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise FolderError(f"{path}: could not be written: {error.strerror}") from error
+    with refused(path, how="could not be written: "):
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync(path.parent)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 def _sync(folder: Path) -> None:
@@ -230,93 +245,3 @@ def _sync(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
-
-
-def read_curve(path: Path) -> list[Evaluation]:
-    """Return the rows of a curve; a last line that was cut off does not count.
-
-    Raises:
-        FolderError: the file is missing or damaged.
-    """
-    header, *lines = _lines(path)
-    _require_columns(path, header.split(","), Evaluation._fields)
-    rows = []
-    for number, line in enumerate(lines[:-1], start=2):
-        try:
-            seed, sequences, bits, wrong = line.split(",")
-            row = Evaluation(int(seed), int(sequences), float(bits), float(wrong))
-        except ValueError as error:
-            raise FolderError(f"{path}: line {number} is damaged") from error
-        rows.append(row)
-    return rows
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return _read(path).decode().split("\n")  # and at no other of Unicode's ends
-    except UnicodeDecodeError as error:
-        raise FolderError(f"{path}: is damaged: {error}") from error
-
-
-def _require_columns(path: Path, got: list[str], needed: Iterable[str]) -> None:
-    if set(got) != set(needed):
-        needs = ",".join(needed)
-        got_ = ",".join(got)
-        raise FolderError(f"{path}: columns: got {got_:.80}, needs {needs}")
-
-
-def append_curve(path: Path, rows: Iterable[Evaluation]) -> None:
-    """Add rows at the end of a curve, and its first line if it is new.
-
-    Raises:
-        FolderError: it could not be written.
-    """
-    lines = [f"{r.seed},{r.sequences},{r.bits:.6g},{r.wrong_bits:.6g}\n" for r in rows]
-    try:
-        if not path.exists():
-            lines.insert(0, ",".join(Evaluation._fields) + "\n")
-        with path.open("a", encoding="utf-8", newline="") as file:
-            file.write("".join(lines))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise FolderError(f"{path}: could not be written: {error.strerror}") from error
-
-
-def write_curve(path: Path, rows: Iterable[Evaluation]) -> None:
-    """Write a whole curve, or leave the old one."""
-    with atomic_write(path) as temporary:
-        temporary.unlink(missing_ok=True)
-        append_curve(temporary, rows)
-
-
-def read_trials(path: Path) -> dict[int, list[Result]]:
-    """Return what every seed was tried on; nothing if there is no such file.
-
-    Raises:
-        FolderError: the file is damaged.
-    """
-    if not path.exists():
-        return {}
-    trials: dict[int, list[Result]] = {}
-    try:
-        for row in csv.DictReader(_lines(path)):
-            numbers: dict[str, Any] = {
-                k: (float(v) if k in COSTS else int(v)) if v else None
-                for k, v in row.items()
-            }
-            trials.setdefault(numbers.pop("seed"), []).append(Result.from_json(numbers))
-    except (KeyError, TypeError, ValueError) as error:
-        raise FolderError(f"{path}: is damaged: {error}") from error
-    return trials
-
-
-def write_trials(path: Path, trials: dict[int, list[Result]]) -> None:
-    """Write what every seed was tried on, whole or not at all."""
-    rows = [{"seed": s} | r.to_json() for s, results in trials.items() for r in results]
-    text = io.StringIO()
-    columns = dict.fromkeys(name for row in rows for name in row)
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode())

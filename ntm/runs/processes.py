@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from ntm.runs import files
-from ntm.runs.run import CHECKPOINT, PARTS, read_settings, write_settings
+from ntm.runs import files, tables
+from ntm.runs.folder import CHECKPOINT, PARTS, read_settings, write_settings
 
 SHARED = {"updates", "size_rng", "optimizer.count"}
 """The tensors of a training that are the same for all seeds; others have a row each."""
@@ -111,8 +111,8 @@ def _divide(folder: Path, size: int) -> None:
             own = {n: t if n in SHARED else t[rows] for n, t in tensors.items()}
             files.write_checkpoint(part / CHECKPOINT, own, note)
         if (folder / files.CURVE).exists():
-            curve = files.read_curve(folder / files.CURVE)
-            files.write_curve(
+            curve = tables.read_curve(folder / files.CURVE)
+            tables.write_curve(
                 part / files.CURVE, (row for row in curve if row.seed in seeds)
             )
     new.rename(folder / PARTS)
@@ -121,12 +121,12 @@ def _divide(folder: Path, size: int) -> None:
 def _unite(folder: Path) -> None:
     """Put finished parts together; the run is then finished, but for its card."""
     parts = _parts(folder)
-    trials = [files.read_trials(part / files.TRIALS) for part in parts]
+    trials = [tables.read_trials(part / files.TRIALS) for part in parts]
     merged = {seed: rows for each in trials for seed, rows in each.items()}
-    files.write_trials(folder / files.TRIALS, merged)
-    curves = [row for p in parts for row in files.read_curve(p / files.CURVE)]
+    tables.write_trials(folder / files.TRIALS, merged)
+    curves = [row for p in parts for row in tables.read_curve(p / files.CURVE)]
     curves.sort(key=lambda row: row.sequences)
-    files.write_curve(folder / files.CURVE, curves)
+    tables.write_curve(folder / files.CURVE, curves)
     checkpoints = [files.read_checkpoint(part / CHECKPOINT) for part in parts]
     states, notes = zip(*checkpoints, strict=True)
     # A part whose seeds have all stopped ends before the others.
