@@ -64,7 +64,7 @@ def save(
 
     Args:
         folder: is made if it is not there; a machine in it is replaced.
-        machine: an `NTM` or a `Baseline`.
+        machine: an `NTM`, a `Baseline`, or of a kind that was registered.
         card: whatever else there is to say of it, as JSON can hold it.
 
     Raises:

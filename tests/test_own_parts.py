@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+import ntm
 from ntm import addressing, controllers, tasks
 from ntm.addressing import Address
 from ntm.controllers import Carried
@@ -151,6 +152,13 @@ def test_it_comes_back_from_disk(own: dict[str, Any], tmp_path: Path) -> None:
     torch.manual_seed(1)
     inputs = torch.rand(5, 2, 9)
     assert_close(model(inputs)[0], kept(inputs)[0])
+
+
+def test_a_kind_that_is_registered_is_saved_and_loaded_by_itself(
+    tmp_path: Path,
+) -> None:
+    ntm.save(tmp_path, BoundedNTM(3, 2))
+    assert type(ntm.load(tmp_path)) is BoundedNTM
 
 
 def test_only_a_step_that_is_the_usual_one_is_taken_for_it() -> None:

@@ -79,7 +79,7 @@ def test_the_folder_of_a_run_is_left_alone(tmp_path: Path) -> None:
     ("model", "message"),
     [
         (None, "model is missing"),
-        ({"kind": "GRU"}, "model: kind: got 'GRU', needs NTM or"),
+        ({"kind": "GRU"}, "model: machine: got GRU, needs NTM or"),
         (
             {"kind": "NTM", "input_size": 0, "output_size": 2},
             "model: input_size: got 0",

@@ -15,17 +15,14 @@ import torch
 from torch import Tensor
 
 from ntm._checks import require_whole
-from ntm.baseline import Baseline
-from ntm.machine import NTM
 from ntm.recurrent import Recurrent
 from ntm.runs import files
 from ntm.runs.files import CARD, FolderError
 from ntm.training.evaluation import Result
-from ntm.training.settings import Settings
+from ntm.training.settings import MODELS, Settings
 
 WEIGHTS = "model.safetensors"
 """The name of the weights where the card, of format 1, does not say it."""
-KINDS: dict[str, type[Recurrent[Any]]] = {"NTM": NTM, "Baseline": Baseline}
 
 
 class Trained(NamedTuple):
@@ -55,20 +52,25 @@ def load_model(folder: Path) -> Recurrent[Any]:
     Raises:
         FolderError: what is missing, damaged or does not fit.
     """
-    card = files.read_json(folder / CARD)
+    path = folder / CARD
+    card = files.read_json(path)
     if "settings" in card:
         return load(folder).model
-    try:
+    if "model" not in card:
+        raise FolderError(f"{path}: model is missing{files.origin(card)}")
+    kinds = (KeyError, TypeError, ValueError, RuntimeError)
+    with files.refused(path, *kinds, how="model: ", by=card), torch.device("meta"):
         config = dict(card["model"])
-        kind = config.pop("kind")
-        if kind not in KINDS:
-            raise ValueError(f"kind: got {kind!r}, needs {' or '.join(KINDS)}")
-        with torch.device("meta"):
-            model = KINDS[kind](**config)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise _refused(folder, card, error, "model: ") from error
+        model = _kind(config.pop("kind"))(**config)
     _fill(model, folder, card)
     return model
+
+
+def _kind(name: object) -> type[Recurrent[Any]]:
+    kinds = {kind.__name__: kind for kind in MODELS.values()}
+    if name not in kinds:
+        raise TypeError(f"machine: got {name}, needs {' or '.join(kinds)}")
+    return kinds[name]
 
 
 def read_card(folder: Path) -> tuple[dict[str, Any], Settings]:
@@ -78,36 +80,22 @@ def read_card(folder: Path) -> tuple[dict[str, Any], Settings]:
         FolderError: what is missing, damaged or does not fit.
     """
     card = files.read_json(folder / CARD)
-    try:
+    with files.refused(folder / CARD, KeyError, TypeError, ValueError, by=card):
         settings = Settings.from_json(card["settings"])
         require_whole(0, seed=card["seed"])
         if card["seed"] not in settings.seeds:
             raise ValueError(f"seed {card['seed']!r} is not one of the run's")
         _results(card)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _refused(folder, card, error) from error
     return card, settings
 
 
 def _fill(model: Recurrent[Any], folder: Path, card: dict[str, Any]) -> None:
-    """Give a model the weights in a folder, ready to run and not to be trained.
-
-    Args:
-        model: on any device, the one without memory included; what its parameters held
-            is not looked at.
-        folder: where the weights are.
-        card: what it says of them.
-
-    Raises:
-        FolderError: what is missing, damaged or does not fit.
-    """
-    try:
+    """Give a model, however empty, the weights in a folder, of which its card tells."""
+    with files.refused(folder / CARD, KeyError, TypeError, ValueError, by=card):
         name, digest = card.get("weights", WEIGHTS), card["weights_sha256"]
         if not re.fullmatch(r"model(-[0-9a-f]+)?\.safetensors", str(name)):
             raise ValueError(f"weights: got {name!r}, needs the name of a file here")
         require_whole(1, parameters=card["parameters"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise _refused(folder, card, error) from error
     path = folder / name
     weights = files.read_tensors(path)
     needed = {name: p.shape for name, p in model.named_parameters()}
@@ -154,30 +142,18 @@ def save(folder: Path, weights: dict[str, Tensor], card: dict[str, Any]) -> None
 def save_model(
     folder: Path, model: Recurrent[Any], card: dict[str, Any] | None = None
 ) -> None:
-    """Write a machine that was trained in another way than by a run.
-
-    Args:
-        folder: is made if it is not there; a machine in it is replaced.
-        model: an `NTM` or a `Baseline`.
-        card: whatever else there is to say of it, as JSON can hold it.
-
-    Raises:
-        TypeError, ValueError: the model or the card is nothing that can be saved.
-        FolderError: the folder holds a run, or cannot be written.
-    """
+    """Write a machine that was trained in another way than by a run: see `ntm.save`."""
     kind = type(model).__name__
-    if KINDS.get(kind) is not type(model):
-        raise TypeError(f"machine: got {kind}, needs {' or '.join(KINDS)}")
+    if _kind(kind) is not type(model):
+        raise TypeError(f"machine: got another {kind} than that of `ntm`")
     for name, tensor in model.named_parameters():
         if not tensor.isfinite().all():
             raise ValueError(f"machine: {name} holds numbers that are not finite")
     json.dumps(card, allow_nan=False)  # refuses what cannot be written
     if (folder / "settings.json").exists():
         raise FolderError(f"{folder}: holds a run; choose another folder")
-    try:
+    with files.refused(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FolderError(f"{folder}: {error.strerror}") from error
     with files.locked(folder):
         save(
             folder,
@@ -211,10 +187,3 @@ def _results(card: dict[str, Any]) -> list[Result]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("results: needs a list of objects")
     return [Result.from_json(row) for row in rows]
-
-
-def _refused(
-    folder: Path, card: dict[str, Any], error: Exception, part: str = ""
-) -> FolderError:
-    what = ("" if error.args == ("model",) else part) + files.first_line(error)
-    return FolderError(f"{folder / CARD}: {what}{files.origin(card)}")
