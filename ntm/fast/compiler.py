@@ -36,8 +36,14 @@ class CompiledModels(StackedModels):
         self._known: dict[Any, Steps] = {}
 
     def _unroll(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Tensor:
-        state, inputs = tree_map(contiguous_like, state), inputs.contiguous()
-        return unroll(self._steps(named, inputs[0], state), named, inputs, state)
+        """Return the logits; differentiable once, but not by the inputs."""
+        state, inputs = tree_map(_contiguous_like, state), inputs.contiguous()
+        steps = self._steps(named, inputs[0], state)
+        values = [named[name] for name in steps.names]
+        outputs: Tensor = _Sequence.apply(  # type: ignore[no-untyped-call]
+            steps, torch.is_grad_enabled(), inputs, *values, *tensors_in(state)
+        )
+        return outputs
 
     def _steps(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Steps:
         """Return the compiled step for such tensors, which is made only once.
@@ -52,27 +58,10 @@ class CompiledModels(StackedModels):
         return known
 
 
-def unroll(
-    steps: Steps, named: dict[str, Tensor], inputs: Tensor, state: Any
-) -> Tensor:
-    """Return the outputs of whole sequences: ``(time, seeds, batch, output_size)``.
-
-    Differentiable once, by the parameters and the state, not by the inputs.
-    """
-    values = [named[name] for name in steps.names]
-    outputs: Tensor = _Sequence.apply(  # type: ignore[no-untyped-call]
-        steps, torch.is_grad_enabled(), inputs, *values, *tensors_in(state)
-    )
-    return outputs
-
-
-def contiguous_like(tensor: Tensor) -> Tensor:
+def _contiguous_like(tensor: Tensor) -> Tensor:
     """Return the same numbers, all rows or all columns of them side by side."""
-    return (
-        tensor
-        if tensor.dim() > 1 and tensor.mT.is_contiguous()
-        else tensor.contiguous()
-    )
+    by_columns = tensor.dim() > 1 and tensor.mT.is_contiguous()
+    return tensor if by_columns else tensor.contiguous()
 
 
 class _Sequence(torch.autograd.Function):
