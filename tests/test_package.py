@@ -21,8 +21,10 @@ assert not trained.stacked.compiled
 """
 
 
-def modules_after(code: str, where: Path | None = None) -> set[str]:
-    code += "\nimport sys; print(*sys.modules)"
+def modules_of(code: str, before: str = "", where: Path | None = None) -> set[str]:
+    """What a fresh process imports for this, beyond what it had ``before``."""
+    code = f"import sys\n{before}\nhad = {{*sys.modules}}\n{code}\n"
+    code += "print(*({*sys.modules} - had))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=where
     )
@@ -32,7 +34,7 @@ def modules_after(code: str, where: Path | None = None) -> set[str]:
 
 def test_importing_ntm_loads_torch_and_itself_and_nothing_else() -> None:
     """So it takes no longer than torch; counting modules, unlike seconds, holds on any machine."""
-    beyond_torch = modules_after("import ntm") - modules_after("import torch")
+    beyond_torch = modules_of("import ntm", before="import torch")
     ours = {"ntm"} | {
         f"ntm.{name}"
         for name in (
@@ -51,9 +53,7 @@ def test_importing_ntm_loads_torch_and_itself_and_nothing_else() -> None:
 
 def test_the_compiler_is_imported_only_where_something_is_compiled() -> None:
     """It takes as long to import as all the rest of PyTorch."""
-    loaded = modules_after(
-        "import ntm.cli, ntm.pretrained" + TINY.format(compiled=False)
-    )
+    loaded = modules_of("import ntm.cli, ntm.pretrained" + TINY.format(compiled=False))
     assert "ntm.training.trainer" in loaded
     assert not {m for m in loaded if m.startswith(("torch._inductor", "ntm.fast"))}
 
@@ -73,4 +73,4 @@ def test_without_the_folder_fast_everything_works_slower(
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
     code += "import ntm.cli, ntm.pretrained" + TINY.format(compiled=True)
     code += f"assert ntm.__file__.startswith({str(tmp_path)!r})"
-    assert "ntm.training.trainer" in modules_after(code, tmp_path)
+    assert "ntm.training.trainer" in modules_of(code, where=tmp_path)
