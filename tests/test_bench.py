@@ -22,15 +22,19 @@ def flops(work: Any) -> int:
     return counter.get_total_flops()
 
 
-@pytest.mark.parametrize(("seeds", "batch"), [(1, 1), (1, 3), (2, 2)])
-def test_the_floor_does_the_products_of_the_machine(seeds: int, batch: int) -> None:
+@pytest.mark.parametrize(
+    ("seeds", "batch", "length"), [(1, 1, bench.LENGTH), (1, 3, 2), (2, 2, 2)]
+)
+def test_the_floor_does_the_products_of_the_machine(
+    seeds: int, batch: int, length: int
+) -> None:
     """Those by hand, and those that the counter finds in an update."""
-    weights = 129 * 400 + 100 * 92 + 120 * 8
-    each = 3 * 2 * 41 * seeds * batch * (weights + 3 * 128 * 20)
-    assert flops(bench.floor(seeds, batch, CPU)) == each
-    machine = bench.training(seeds, batch, CPU, compiled=False)
+    weights, steps = 129 * 400 + 100 * 92 + 120 * 8, 2 * length + 1
+    each = 3 * 2 * steps * seeds * batch * (weights + 3 * 128 * 20)
+    assert flops(bench.floor(seeds, batch, CPU, steps)) == each
+    machine = bench.training(seeds, batch, CPU, compiled=False, length=length)
     # The machine adds to the memory by a product too; the floor does without.
-    adding = 3 * 2 * 41 * seeds * batch * 128 * 20
+    adding = 3 * 2 * steps * seeds * batch * 128 * 20
     assert flops(machine.update) == each + adding
 
 
@@ -72,10 +76,10 @@ def test_the_plain_row_is_the_machine_in_one_file_beside_a_floor_of_its_own() ->
     """Its controller is feed-forward; it erases and adds by a product, the floor neither."""
     assert "plain" in {variant for variant, _, _ in bench.cases(CPU, quick=False)}
     weights = 29 * 100 + 100 * 92 + 120 * 8
-    each = 3 * 2 * 41 * 3 * (weights + 3 * 128 * 20)
-    assert flops(bench.floor(1, 3, CPU, controller="feedforward")) == each
-    changing = 3 * 2 * 41 * 3 * 2 * 128 * 20
-    assert flops(bench.plain_update(3, CPU)) == each + changing
+    each = 3 * 2 * 5 * 3 * (weights + 3 * 128 * 20)
+    assert flops(bench.floor(1, 3, CPU, steps=5, controller="feedforward")) == each
+    changing = 3 * 2 * 5 * 3 * 2 * 128 * 20
+    assert flops(bench.plain_update(3, CPU, length=2)) == each + changing
 
 
 def test_the_plain_row_learns_at_each_update(monkeypatch: pytest.MonkeyPatch) -> None:

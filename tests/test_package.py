@@ -21,20 +21,28 @@ assert not trained.stacked.compiled
 """
 
 
-def modules_of(code: str, before: str = "", where: Path | None = None) -> set[str]:
-    """What a fresh process imports for this, beyond what it had ``before``."""
-    code = f"import sys\n{before}\nhad = {{*sys.modules}}\n{code}\n"
-    code += "print(*({*sys.modules} - had))"
+def imported(*stages: str, where: Path | None = None) -> list[set[str]]:
+    """What a fresh process imports for each of these pieces of code, one after another."""
+    code = "import sys\nhad = {*sys.modules}\n"
+    for stage in stages:
+        code += f"{stage}\nprint(*{{*sys.modules}} - had)\nhad = {{*sys.modules}}\n"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=where
     )
     assert result.returncode == 0, result.stderr
-    return set(result.stdout.split())
+    return [set(line.split()) for line in result.stdout.splitlines()]
 
 
-def test_importing_ntm_loads_torch_and_itself_and_nothing_else() -> None:
+@pytest.fixture(scope="module")
+def by_stage() -> list[set[str]]:
+    training = "import ntm.cli, ntm.pretrained" + TINY.format(compiled=False)
+    return imported("import torch", "import ntm", training)
+
+
+def test_importing_ntm_loads_torch_and_itself_and_nothing_else(
+    by_stage: list[set[str]],
+) -> None:
     """So it takes no longer than torch; counting modules, unlike seconds, holds on any machine."""
-    beyond_torch = modules_of("import ntm", before="import torch")
     ours = {"ntm"} | {
         f"ntm.{name}"
         for name in (
@@ -48,13 +56,15 @@ def test_importing_ntm_loads_torch_and_itself_and_nothing_else() -> None:
             "recurrent",
         )
     }
-    assert beyond_torch == ours
+    assert by_stage[1] == ours
 
 
-def test_the_compiler_is_imported_only_where_something_is_compiled() -> None:
+def test_the_compiler_is_imported_only_where_something_is_compiled(
+    by_stage: list[set[str]],
+) -> None:
     """It takes as long to import as all the rest of PyTorch."""
-    loaded = modules_of("import ntm.cli, ntm.pretrained" + TINY.format(compiled=False))
-    assert "ntm.training.trainer" in loaded
+    assert "ntm.training.trainer" in by_stage[2]
+    loaded = set.union(*by_stage)
     assert not {m for m in loaded if m.startswith(("torch._inductor", "ntm.fast"))}
 
 
@@ -70,7 +80,9 @@ def test_without_the_folder_fast_everything_works_slower(
         tmp_path / "ntm" / "pretrained",
         ignore=lambda folder, names: [n for n in names if not n.endswith(".py")],
     )
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    code = f"sys.path.insert(0, {str(tmp_path)!r})\n"
     code += "import ntm.cli, ntm.pretrained" + TINY.format(compiled=True)
-    code += f"assert ntm.__file__.startswith({str(tmp_path)!r})"
-    assert "ntm.training.trainer" in modules_of(code, where=tmp_path)
+    code += f"assert ntm.__file__.startswith({str(tmp_path)!r})\n"
+    code += 'assert ntm.cli.main(["bench"]) == 1'  # it says that it needs ntm.fast
+    (modules,) = imported(code, where=tmp_path)
+    assert "ntm.training.trainer" in modules
