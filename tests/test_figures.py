@@ -4,9 +4,11 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from matplotlib.colors import to_rgb
 
 from ntm.book import figures
+from ntm.book.drawing import DOES, PARTS, Drawing
 from ntm.training.trainer import Evaluation
 
 
@@ -122,3 +124,36 @@ def test_of_three_seeds_there_are_no_quartiles() -> None:
     ax = drawn_curves(3)
     assert len(ax.lines) == 4
     assert not ax.collections
+
+
+def test_the_drawing_names_all_that_the_equations_of_a_step_name() -> None:
+    drawn = BeautifulSoup(Drawing()._repr_html_(), "html.parser").svg
+    words = " ".join(text.get_text() for text in drawn.select("text"))
+    for name in (
+        "xₜ",
+        "hₜ",
+        "yₜ",
+        "Mₜ",
+        "wₜ",
+        "wₜ₋₁",
+        "rₜ",
+        "rₜ₋₁",
+        "e, a",
+        "k β g s γ",
+    ):
+        assert name in words
+    assert not drawn.select(".dim, .lit")
+    assert PARTS.keys() == DOES.keys()
+    assert not drawn.select("[id]"), "a page may show it twice"
+
+
+def test_a_chapter_lights_its_own_part_of_the_drawing() -> None:
+    drawn = BeautifulSoup(Drawing("read", "memory")._repr_html_(), "html.parser").svg
+    lit = " ".join(group.get_text() for group in drawn.select(".lit"))
+    assert "rₜ" in lit
+    assert "memory" in lit
+    assert "controller" not in lit
+    assert len(drawn.select(".dim")) == len(PARTS) - 2
+    assert "row for each location" in drawn["aria-label"]
+    with pytest.raises(ValueError, match="got 'tape', needs one of input, controller"):
+        Drawing("tape")
