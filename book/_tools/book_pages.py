@@ -135,7 +135,9 @@ def on_page(
     description = own[0] if own else describe(soup, title, book)
     url = context.get("pageurl")
     # The other tag in here, the viewport, is in the theme as well.
-    context["metatags"] = tags(title, description, book, url)
+    # The first page is the book's.
+    shared = book if pagename == app.config.root_doc else title
+    context["metatags"] = tags(shared, description, book, url)
     if pagename == app.config.root_doc:
         write_entrance(app, tags(book, description, book, url))
 
