@@ -198,6 +198,10 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
                 metavar=None if field.type is str else str(field.default),
                 help=f"{said[field.name]} Default: {field.default}",
             )
+    several: dict[str, Any] = {"training_locations": int, "training_strengths": float}
+    for name, of in several.items():
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=of, nargs="+", metavar="N", help=said[name])
     usual: dict[str, list[str]] = {}
     for kind in TASKS.values():
         said |= described(kind)

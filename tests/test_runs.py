@@ -132,14 +132,14 @@ def test_the_stopped_seeds_are_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run.start(tmp_path / "run", tiny.short(), compiled=False)
-    draw = run.training.next_batch
+    draw = run.training.next_batches
 
-    def poisoned() -> Any:
-        batch = draw()
-        batch.inputs[:, 2] = float("inf")
-        return batch
+    def poisoned(*arguments: Any) -> Any:
+        batches = draw(*arguments)
+        batches[2].inputs[:] = float("inf")
+        return batches
 
-    monkeypatch.setattr(run.training, "next_batch", poisoned)
+    monkeypatch.setattr(run.training, "next_batches", poisoned)
     next(iter(run))
     assert [row.seed for row in run.training.stopped] == [2]
     again = resumed(tmp_path / "run")

@@ -10,10 +10,11 @@ from machines import MODELS, SIZE
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from ntm.tasks import Batch, Copy
+from ntm.tasks import Batch, Copy, cost_in_bits, wrong_bits
 from ntm.training import optimizers
+from ntm.training.evaluation import evaluate_seeds
 from ntm.training.settings import Settings
-from ntm.training.stacked import StackedModels
+from ntm.training.stacked import StackedModels, side_by_side
 from ntm.training.trainer import (
     LOWEST,
     Evaluation,
@@ -62,28 +63,85 @@ def test_what_is_biased_is_learned_from_and_not_judged_by() -> None:
     plain = training(evaluation_sequences=200)
     assert [r.bits for r in biased.evaluate()] == [r.bits for r in plain.evaluate()]
     assert not torch.equal(
-        training(task_options=options).next_batch().inputs,
-        training().next_batch().inputs,
+        training(task_options=options).next_batches()[0].inputs,
+        training().next_batches()[0].inputs,
     )
 
 
 def test_seeds_begin_differently_and_see_different_sequences() -> None:
     start = training()
     assert not torch.equal(start.parameters[0], start.parameters[1])
-    inputs = start.next_batch().inputs
-    assert inputs.shape[1:3] == (3, 2)
-    drawn = torch.cat([start.next_batch().inputs for _ in range(5)])
-    assert not torch.equal(drawn[:, 0], drawn[:, 1])
+    assert [batch.inputs.shape[1] for batch in start.next_batches()] == [2, 2, 2]
+    drawn = [start.next_batches() for _ in range(5)]
+    sizes = [[len(batches[k].inputs) for batches in drawn] for k in range(3)]
+    assert len(set(map(tuple, sizes))) == 3
 
 
 def test_the_memory_may_be_smaller_while_learning() -> None:
     whole, tight, same = (
         learn(training(memory_locations=n, training_locations=few))
-        for n, few in ((30, 0), (30, 5), (5, 0))
+        for n, few in ((30, ()), (30, (22,)), (22, ()))
     )
     assert torch.equal(tight.parameters, same.parameters)
     assert not torch.equal(tight.parameters, whole.parameters)
     assert tight.settings.make_model(0).memory_locations == 30
+
+
+def test_how_many_locations_there_are_is_drawn_anew_and_two_stay_free() -> None:
+    some = training(memory_locations=30, training_locations=(4, 9, 30))
+    seen: dict[int, set[int]] = {4: set(), 9: set(), 30: set()}
+    for _ in range(60):
+        locations, strength = some.next_conditions()
+        assert locations is not None
+        assert strength == 1
+        batches = some.next_batches(locations)
+        seen[locations] |= {len(batch.inputs) // 2 for batch in batches}
+    assert seen == {4: {1, 2}, 9: set(range(1, 8)), 30: set(range(1, 21))}
+    with pytest.raises(ValueError, match=r"^training_locations: got 2, needs more "):
+        some.next_batches(2)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_heads_may_have_less_of_their_strength_while_learning(compiled: bool) -> None:
+    settings = tiny.settings(seeds=(0,), training_strengths=(0.25,), memory_locations=6)
+    weak = Trainer(settings, compiled=compiled)
+    assert {weak.next_conditions() for _ in range(3)} == {(None, 0.25)}
+    model, batch = settings.make_model(0), Copy().batch(torch.Generator(), 2, 3)
+    tell = model.heads.forward
+
+    def less(hidden: Tensor) -> Any:
+        write, change, read = tell(hidden)
+        weaker = [told._replace(strength=told.strength / 4) for told in (write, read)]
+        return type(tell(hidden))(weaker[0], change, weaker[1])
+
+    model.heads.forward = less
+    (cost_in_bits(model(batch.inputs)[0], batch) / 24).mean().backward()
+    found = weak.gradients([batch], weak.next_conditions())
+    for name, part in weak.stacked.named(found[0]).items():
+        assert_close(part, model.get_parameter(name).grad, rtol=1e-4, atol=1e-6)
+
+
+def test_judged_are_heads_with_all_their_strength() -> None:
+    weak, whole = training(training_strengths=(0.25,)), training()
+    assert weak.evaluate() == whole.evaluate()
+
+
+def test_each_condition_is_drawn() -> None:
+    some = training(training_locations=(22, 30), training_strengths=(0.5, 1.0))
+    assert len({some.next_conditions() for _ in range(40)}) == 4
+
+
+def test_many_seeds_go_through_in_groups_and_none_notices() -> None:
+    """Behind the end of a shorter sequence nothing is asked for."""
+    many = training(seeds=tuple(range(5)))
+    parameters, batches = many.parameters, many.next_batches()
+    assert len({len(batch.inputs) for batch in batches}) > 2
+    alone = [
+        many.gradient(parameters[k : k + 1], side_by_side([batch], many.device))
+        for k, batch in enumerate(batches)
+    ]
+    together = many.gradients(batches)
+    assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-7)
 
 
 def test_training_leaves_the_global_random_numbers_alone() -> None:
@@ -151,9 +209,9 @@ def test_each_evaluation_is_of_fresh_sequences_and_those_of_another_run_are_the_
     watched(other).evaluate()
     assert not torch.equal(seen[0], seen[1])
     assert torch.equal(seen[1], seen[2])
-    learned = one.next_batch().inputs
+    learned = one.next_batches()[0].inputs
     assert all(
-        not torch.equal(learned[:, 0, 0], drawn[: len(learned), 0, 0]) for drawn in seen
+        not torch.equal(learned[:, 0], drawn[: len(learned), 0, 0]) for drawn in seen
     )
 
 
@@ -278,14 +336,14 @@ def test_rows_do_not_see_each_other(name: str) -> None:
 
 
 def poison(trained: Trainer, row: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw = trained.next_batch
+    draw = trained.next_batches
 
-    def poisoned() -> Any:
-        batch = draw()
-        batch.inputs[:, row] = math.nan
-        return batch
+    def poisoned(*arguments: Any) -> Any:
+        batches = draw(*arguments)
+        batches[row].inputs[:] = math.nan
+        return batches
 
-    monkeypatch.setattr(trained, "next_batch", poisoned)
+    monkeypatch.setattr(trained, "next_batches", poisoned)
 
 
 def test_a_seed_that_turns_non_finite_stops_and_the_others_go_on(
@@ -389,7 +447,7 @@ def test_solved_is_a_median_of_ten_evaluations_below_a_tenth_of_a_bit() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": "dance"}, "task: got 'dance', needs one of copy"),
+        ({"task": "dance"}, "task: got 'dance', needs one of "),
         (
             {"task_options": {"speed": 1}},
             "task.speed: is unknown to copy, which has bi",
@@ -411,7 +469,13 @@ def test_solved_is_a_median_of_ten_evaluations_below_a_tenth_of_a_bit() -> None:
         ({"learning_rate": math.nan}, "learning_rate: got nan, needs more than 0"),
         ({"learning_rate": math.inf}, "learning_rate: got inf, needs a finite number"),
         ({"clip_norm": -1.0}, "clip_norm: got -1.0, needs more than 0"),
-        ({"training_locations": 2}, "memory_locations: got 2, needs at least 3"),
+        ({"training_strengths": (0.5, 0)}, "training_strengths: got 0, needs 0 to 1"),
+        ({"training_strengths": (1.5,)}, "training_strengths: got 1.5, needs 0 to 1"),
+        (
+            {"training_strengths": (0.5,), "model": "baseline"},
+            "training_strengths: the baseline has no heads",
+        ),
+        ({"training_locations": (9, 2)}, "memory_locations: got 2, needs at least 3"),
         ({"ema_decay": 1.0}, "ema_decay: got 1.0, needs 0 ≤ ema_decay < 1"),
         (
             {"hold_until": 0.95},
@@ -440,7 +504,9 @@ def test_an_older_file_has_the_names_and_the_lacks_of_its_time() -> None:
     read = Settings.from_json(old)
     assert (read.num_heads, read.warmup_until) == (2, 0.1)
     then = (read.ema_decay, read.clip_usual, read.training_locations)
-    assert then == (0.0, math.inf, 0)
+    assert then == (0.0, math.inf, ())
+    few = [Settings.from_json(old | {"training_locations": n}) for n in (0, 22)]
+    assert [read.training_locations for read in few] == [(), (22,)]
     assert read.make_task(learning=True) == Copy()
     assert (
         Settings.from_json(old | {"uneven": 0.25}).task_options["biased_share"] == 0.25
@@ -483,7 +549,61 @@ def test_the_cost_that_is_learned_from_weighs_all_lengths_alike() -> None:
     parameters = torch.cat([part.flatten(1) for part in named.values()], dim=1)
     for length in (1, 20):
         batch = Batch(*(part.unsqueeze(1) for part in task.batch(stream, 2, length)))
-        gradient = trained.gradient(parameters.requires_grad_(), batch)
+        gradient = trained.gradient(parameters, batch)
         answers = batch.targets[-length:].mean(dim=(0, 2))[0]
         by_bias = trained.stacked.named(gradient)["output.bias"][0]
         assert_close(by_bias * 8 * math.log(2), 0.5 - answers)
+
+
+# Many seeds on the same sequences.
+
+
+@pytest.mark.parametrize("locations", [None, 40])
+def test_seeds_that_are_counted_together_do_what_each_does_alone(
+    locations: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In batches, of which the last has more sequences than are wanted."""
+    seeds, drawn = 11, []
+    draw = Copy.batch
+
+    def kept(*arguments: Any) -> Batch:
+        drawn.append(draw(*arguments))
+        return drawn[-1]
+
+    several = training(
+        seeds=tuple(range(seeds)), model="ntm" if locations else "baseline"
+    )
+    monkeypatch.setattr(Copy, "batch", kept)
+    results = evaluate_seeds(
+        several.stacked, several.parameters, Copy(), (2,), 70, 0, locations
+    )
+    monkeypatch.undo()
+    settings = {"memory_locations": locations} if locations else {}
+    for row in range(seeds):
+        model = several.settings.make_model(row)
+        wrong = []
+        for batch in drawn:
+            begin = model.initial_state(batch.inputs.shape[1], **settings)
+            wrong += wrong_bits(model(batch.inputs, begin)[0], batch).tolist()
+        assert len(wrong) > 70
+        wrong = wrong[:70]
+        assert results[row].wrong_bits == sum(wrong)
+        assert results[row].exact == wrong.count(0)
+        assert results[row].where == (2, locations)
+
+
+def test_other_sizes_and_seeds_are_counted_on_other_sequences(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, draw, one = [], Copy.batch, training(seeds=(0,))
+
+    def kept(*arguments: Any) -> Batch:
+        batch = draw(*arguments)
+        first.append(tuple(batch.inputs[0].flatten().tolist()))
+        return batch
+
+    monkeypatch.setattr(Copy, "batch", kept)
+    for size, seed in ((3, 0), (4, 0), (3, 1), (3, 0)):
+        evaluate_seeds(one.stacked, one.parameters, Copy(), (size,), 8, seed, 30)
+    assert first[0] == first[3]
+    assert len(set(first)) == 3

@@ -20,7 +20,8 @@ from ntm import minimal
 from ntm.runs.provenance import device_name, versions
 from ntm.tasks import Batch, Copy
 from ntm.training.settings import Settings
-from ntm.training.trainer import Trainer
+from ntm.training.stacked import side_by_side
+from ntm.training.trainer import USUAL, Conditions, Trainer
 
 LENGTH = 20
 WIDTH, SIZE, CHANNELS, BITS = 20, 100, 9, 8
@@ -174,19 +175,20 @@ def peak(work: Callable[[], None], device: torch.device) -> int:
 
 def lowered(made: Trainer) -> Trainer:
     """Let a training compute forward and backward in bfloat16; the update stays."""
-    plain = made.stacked
+    plain = made.learners[1.0]
 
     def population(parameters: Tensor, inputs: Tensor, **settings: int) -> Tensor:
         kind = torch.bfloat16
         return plain(parameters.to(kind), inputs.to(kind), **settings).float()
 
-    made.stacked = population  # type: ignore[assignment]
+    made.learners[1.0] = population  # type: ignore[assignment]
     return made
 
 
 def replayed(made: Trainer) -> Trainer:
     """Let a training replay forward and backward as one CUDA graph."""
-    batch, parameters = made.next_batch(), made.parameters.clone()
+    batch = side_by_side(made.next_batches(), made.device)
+    parameters = made.parameters.clone()
     plain, side = made.gradient, torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with torch.cuda.stream(side):
         plain(parameters, batch)
@@ -195,8 +197,8 @@ def replayed(made: Trainer) -> Trainer:
     with torch.cuda.graph(graph):
         found = plain(parameters, batch)
 
-    def gradient(now: Tensor, drawn: Batch) -> Tensor:
-        parameters.copy_(now.detach())
+    def gradient(now: Tensor, drawn: Batch, _: Conditions = USUAL) -> Tensor:
+        parameters.copy_(now)
         for old, new in zip(batch, drawn, strict=True):
             old.copy_(new)
         graph.replay()

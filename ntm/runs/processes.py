@@ -18,7 +18,7 @@ import torch
 from ntm.runs import files, tables
 from ntm.runs.folder import CHECKPOINT, PARTS, read_settings, write_settings
 
-SHARED = {"updates", "size_rng", "optimizer.count"}
+SHARED = {"updates", "conditions_rng", "optimizer.count"}
 """The tensors of a training that are the same for all seeds; others have a row each."""
 
 

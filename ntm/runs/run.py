@@ -141,7 +141,7 @@ class Run:
         card = files.read_json(first / files.CARD)
         curve = tables.read_curve(first / files.CURVE)
         ended, _ = files.read_checkpoint(first / CHECKPOINT)
-        names = ("size_rng", "data_rngs", "active")
+        names = ("conditions_rng", "data_rngs", "active")
         with files.refused(first, KeyError, ValueError, how="does not fit this run: "):
             if card["settings"]["seeds"] != list(self.settings.seeds):
                 raise ValueError(f"seeds: got {list(self.settings.seeds)}")

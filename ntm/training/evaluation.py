@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from ntm.baseline import Baseline
 from ntm.recurrent import Recurrent
 from ntm.tasks import TASKS, Size, Task, cost_in_bits, wrong_bits
 from ntm.tasks.base import bits_asked, named, steps
-from ntm.training.stacked import StackedModels
+from ntm.training.stacked import StackedModels, groups, side_by_side
 
 STREAM = 3 * 2**30
 """Added to the seed of an evaluation, so that it sees no sequences of a training.
@@ -163,6 +164,68 @@ def evaluate(
         bits=bits / sequences,
         optimum=None if best is None else optimum / sequences,
     )
+
+
+@torch.no_grad()
+def evaluate_seeds(
+    stacked: StackedModels,
+    parameters: Tensor,
+    task: Task,
+    size: Size,
+    sequences: int = 100,
+    seed: int = 0,
+    memory_locations: int | None = None,
+) -> list[Result]:
+    """Return how each of many seeds does on the same random sequences of one size.
+
+    Args:
+        stacked: of the structure of their models.
+        parameters: of each seed, ``(seeds, P)``.
+        task: where the sequences come from.
+        size: any, not only those of training.
+        sequences: how many.
+        seed: of the sequences, which no training sees; another one, or another size,
+            and they have nothing in common.
+        memory_locations: N; None for a model without a memory.
+
+    Chapter: *Longer than ever seen*.
+    """
+    numbers = named(task, size)
+    settings = (
+        {} if memory_locations is None else {"memory_locations": memory_locations}
+    )
+    together = min(8, len(parameters))
+    # So few that the memories of all of them stay in a processor's cache.
+    count = max(1, min(50, sequences, 2**17 // (together * (memory_locations or 1))))
+    stream = torch.Generator().manual_seed(
+        STREAM + crc32(repr((seed, size)).encode()) % 2**30
+    )
+    wrong = torch.zeros(len(parameters), sequences, dtype=torch.int64)
+    bits = torch.zeros(len(parameters), sequences, dtype=torch.float64)
+    optimum: list[float] = []
+    for start in range(0, sequences, count):
+        batch = task.batch(stream, count, *size)
+        if (best := task.optimum_of(batch)) is not None:
+            optimum += best[: sequences - start].tolist()
+        new = slice(start, min(start + count, sequences))  # the last may be too many
+        for rows in groups([0] * len(parameters), together):
+            of_all = side_by_side([batch] * len(rows), parameters.device)
+            logits = stacked(parameters[rows], of_all.inputs, **settings).float()
+            last = new.stop - start
+            wrong[rows, new] = wrong_bits(logits, of_all)[:, :last].cpu()
+            bits[rows, new] = cost_in_bits(logits, of_all)[:, :last].double().cpu()
+    return [
+        Result(
+            size=numbers,
+            memory_locations=memory_locations,
+            sequences=sequences,
+            wrong_bits=int(w.sum()),
+            exact=int((w == 0).sum()),
+            bits=float(b.mean()),
+            optimum=sum(optimum) / sequences if optimum else None,
+        )
+        for w, b in zip(wrong, bits, strict=True)
+    ]
 
 
 def _outputs(

@@ -40,16 +40,18 @@ _RENAMED = {
 }
 """How older files call a setting, and what it is called now."""
 
-_BEFORE = {
+_BEFORE: dict[str, Any] = {
     "ema_decay": 0.0,
     "clip_usual": None,
-    "training_locations": 0,
+    "training_locations": [],
+    "training_strengths": [],
 }
 """What was done before there was such a setting, which older files do not name."""
 
 MOST = 2**31 - 1
 """What a whole number can be at most: more is a mistake, and no memory holds it."""
 
+_LISTS = ("seeds", "training_locations", "training_strengths")
 _LIMITS = ("clip_usual", "clip_norm", "clip_component")
 
 
@@ -84,8 +86,12 @@ class Settings:
         clip_component: the numbers of a gradient are held within plus or minus this.
         ema_decay: the share of the running average of the parameters that stays at an
             update; it is this average that is judged and kept.
-        training_locations: locations of the memory while learning; 0 for all there are.
-            With few, writing over what is not yet read has a price.
+        training_locations: how many locations the memory has while learning, drawn for
+            each update from these; all there are unless given.  With few, writing over
+            what is not yet read has a price.
+        training_strengths: what share of their key strengths the heads have while
+            learning, drawn for each update from these; all of it unless given.  With a
+            half, a key learns to stand out twice as far as a small memory asks for.
         evaluate_every: how many sequences each seed sees between two evaluations.
         evaluation_sequences: how many sequences an evaluation takes.
 
@@ -118,7 +124,8 @@ class Settings:
     clip_norm: float = 1.0
     clip_component: float = math.inf
     ema_decay: float = 0.999
-    training_locations: int = 0
+    training_locations: tuple[int, ...] = ()
+    training_strengths: tuple[float, ...] = ()
     evaluate_every: int = 400
     evaluation_sequences: int = 100
 
@@ -169,16 +176,26 @@ class Settings:
                 f"{self.hold_until}, {self.decay_until}, needs "
                 "0 ≤ warmup_until ≤ hold_until < decay_until ≤ 1"
             )
-        require_whole(0, training_locations=self.training_locations)
+        for name in ("training_locations", "training_strengths"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for share in self.training_strengths:
+            _require_kind("training_strengths", float, share)
+            if not 0 < share <= 1:
+                raise ValueError(f"training_strengths: got {share}, needs 0 to 1")
+        few = self.training_locations
+        for locations in few:
+            require_whole(1, training_locations=locations)
         with torch.device("meta"):
             try:
                 model = self._build()  # refuses a machine that cannot be
             except RuntimeError as error:
                 raise ValueError("no memory holds a machine of this size") from error
-            if self.training_locations:
+            if few:
                 if not isinstance(model, NTM):
                     raise ValueError("training_locations: the baseline has no memory")
-                model.initial_state(1, self.training_locations)
+                model.initial_state(1, min(few))
+            if self.training_strengths and not isinstance(model, NTM):
+                raise ValueError("training_strengths: the baseline has no heads")
 
     def make_task(self, learning: bool = False) -> Task:
         """Return the task, as it is judged or as it is learned."""
@@ -200,7 +217,7 @@ class Settings:
         for name in _LIMITS:
             if math.isinf(values[name]):
                 values[name] = None  # JSON knows no infinity
-        return values | {"seeds": list(self.seeds)}
+        return values | {name: list(values[name]) for name in _LISTS}
 
     @classmethod
     def from_json(cls, values: Any) -> "Settings":
@@ -220,9 +237,12 @@ class Settings:
         for name in sorted(values.keys() - known.keys()):
             raise ValueError(f"settings: {name} is unknown")
         values = known | values
-        if not isinstance(values["seeds"], list):
-            raise ValueError(f"seeds: got {values['seeds']!r}, needs a list")
-        values = values | {"seeds": tuple(values["seeds"])}
+        if isinstance(few := values["training_locations"], int):
+            values["training_locations"] = [few] if few else []  # it was one, or 0
+        for name in _LISTS:
+            if not isinstance(values[name], list):
+                raise ValueError(f"{name}: got {values[name]!r}, needs a list")
+            values = values | {name: tuple(values[name])}
         for name in _LIMITS:
             if values[name] is None:
                 values[name] = math.inf

@@ -5,12 +5,15 @@ every number alike, an optimiser or a checkpoint, then is arithmetic on that mat
 a row is a seed: rows never mix.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+
+from ntm.tasks import Batch
 
 
 class CompilerError(RuntimeError):
@@ -110,3 +113,29 @@ def stacked_models(model: nn.Module, compiled: bool = True) -> StackedModels:
         else:
             return CompiledModels(model)
     return StackedModels(model)
+
+
+def groups(steps: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Give rows of about as many steps, which go through the machine together.
+
+    All groups are of one size, for which the compiler makes one program: the last may
+    begin with rows of the one before.
+
+    Args:
+        steps: of each row.
+        most: rows in a group.
+    """
+    order = sorted(range(len(steps)), key=steps.__getitem__)
+    size = math.ceil(len(order) / math.ceil(len(order) / most))
+    for start in range(0, len(order), size):
+        start = min(start, len(order) - size)
+        yield order[start : start + size]
+
+
+def side_by_side(batches: Sequence[Batch], device: torch.device) -> Batch:
+    """Return batches of several seeds as one, ``(time, seeds, batch, …)``.
+
+    Behind a shorter one come steps of zeros, in which nothing is asked for.
+    """
+    parts = (nn.utils.rnn.pad_sequence(list(p)) for p in zip(*batches, strict=True))
+    return Batch(*(part.to(device) for part in parts))
