@@ -1,5 +1,5 @@
 # `make book` and `make test` are all that a newcomer needs; .venv is made on the way.
-.PHONY: help book test lab train bench refresh shake fuzz clean FORCE
+.PHONY: help book test lab train bench refresh shake count fuzz clean FORCE
 
 NOTEBOOK ?= $(wildcard book/*.ipynb)
 SEED ?= 0
@@ -36,6 +36,10 @@ refresh: ## run the notebooks again and store their outputs (one: NOTEBOOK=book/
 shake: ## find cells that a rounding error decides (an hour; SEED=1, NOTEBOOK=book/shift.ipynb)
 	@.ci/install test
 	@.venv/bin/python book/_tools/shake.py --seed $(SEED) $(NOTEBOOK)
+
+count: ## count again what is published of every seed, on other sequences (an hour; SEED=3)
+	@.ci/install train
+	@.venv/bin/python book/_tools/count.py --seed $(or $(filter-out 0 1,$(SEED)),2)
 
 fuzz: ## damage 5,000 files of a run, and kill one 100 times (minutes)
 	@.ci/install test

@@ -1,0 +1,120 @@
+"""Count again what is claimed of trained machines: ``count.py [NAME …]``.
+
+Below ``book/machines/`` lie the weights of every seed behind a published table.  Here
+they are put to the sizes of the protocol (``book/protocol.md``), on sequences that
+nothing else has used, and what comes out is set beside what is published.  With
+``--store`` it is published in its place.  ``--keep RUN`` takes over the seeds of a run.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from ntm.runs import files, tables
+from ntm.runs.run import Run
+from ntm.training.evaluation import Result, Trial, evaluate_seeds
+from ntm.training.settings import Settings
+from ntm.training.stacked import stacked_models
+
+MACHINES = Path(__file__).parents[1] / "machines"
+SEEDS = "seeds.safetensors"
+VECTORS = 20_000
+"""Vectors that a seed is asked for at each size, in as many sequences as that takes."""
+
+PUBLISHED = 1
+"""The seed of the sequences of what is published; development has 0."""
+
+
+def trials(settings: Settings) -> list[Trial]:
+    """Return the sizes of the protocol, and how many locations there are for each."""
+    if settings.task != "copy":
+        raise SystemExit(f"count.py: no protocol for {settings.task} yet")
+    lengths = [*range(1, 21), *range(30, 130, 10)]
+    if settings.model == "baseline":
+        return [Trial((length,)) for length in lengths]
+    far = [(500, 1024), (1000, 1024), (1000, 2048), (10_000, 16_384)]
+    return [Trial((n,), 128) for n in lengths] + [Trial((n,), m) for n, m in far]
+
+
+def keep(run: Path, folder: Path) -> None:
+    """Take over card, curve and the averaged parameters of every seed of a run."""
+    finished = Run.resume(run, compiled=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = finished.training.stacked.named(finished.training.ema)
+    whole = {name: part.contiguous() for name, part in weights.items()}
+    files.write_bytes(folder / SEEDS, save(whole))
+    tables.write_curve(folder / files.CURVE, finished.curve)
+    card = files.read_json(run / files.CARD)
+    for name in ("seed", "chosen", "results"):
+        del card[name]
+    files.write_json(folder / files.CARD, card)
+
+
+def load(folder: Path) -> tuple[Settings, Tensor]:
+    """Return the settings of a run that was kept, and its seeds' parameters."""
+    settings = Settings.from_json(files.read_json(folder / files.CARD)["settings"])
+    parts = files.read_tensors(folder / SEEDS)
+    names = dict(settings.make_model(0).named_parameters())
+    return settings, torch.cat([parts[name].flatten(1) for name in names], dim=1)
+
+
+def count(folder: Path, seed: int, most: int) -> Iterator[dict[int, list[Result]]]:
+    """Give what every seed does at each size in turn, up to the largest length."""
+    settings, parameters = load(folder)
+    stacked, task = stacked_models(settings.make_model(0)), settings.make_task()
+    for size, locations in trials(settings):
+        if size[0] <= most:
+            sequences = -(-VECTORS // size[0])
+            rows = evaluate_seeds(
+                stacked, parameters, task, size, sequences, seed, locations
+            )
+            yield {s: [row] for s, row in zip(settings.seeds, rows, strict=True)}
+
+
+def exact(results: dict[int, list[Result]], where: tuple[int | None, ...]) -> str:
+    """Return how many seeds made no mistake there, and the wrong bits of the others."""
+    rows = [r for mine in results.values() for r in mine if r.where == where]
+    wrong = sorted(r.wrong_bits for r in rows if r.wrong_bits)
+    return f"{len(rows) - len(wrong):3d} of {len(rows)}, wrong bits {wrong}"
+
+
+def main() -> None:
+    """Count, and print or publish it."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="folders of book/machines")
+    parser.add_argument("--keep", type=Path, help="a finished run, to take over first")
+    parser.add_argument("--seed", type=int, help="of the sequences")
+    parser.add_argument("--most", type=int, default=1000, help="the largest length")
+    parser.add_argument("--store", action="store_true", help="publish what comes out")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.keep:
+        (name,) = options.names
+        keep(options.keep, MACHINES / name)
+    seed = PUBLISHED if options.store else 2 if options.seed is None else options.seed
+    for path in sorted(MACHINES.glob(f"*/{SEEDS}")):
+        folder, began = path.parent, time.monotonic()
+        if options.names and folder.name not in options.names:
+            continue
+        published = tables.read_trials(folder / files.TRIALS)
+        for new in count(folder, seed, options.most):
+            (where,) = {r.where for rows in new.values() for r in rows}
+            print(f"{folder.name} {where} in {time.monotonic() - began:.0f} s")
+            print(f"   now:       {exact(new, where)}", flush=True)
+            if options.store:
+                for s, rows in new.items():
+                    old = [r for r in published.get(s, []) if r.where != where]
+                    published[s] = old + rows
+                tables.write_trials(folder / files.TRIALS, published)
+            else:
+                print(f"   published: {exact(published, where)}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
