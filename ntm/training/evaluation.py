@@ -47,7 +47,7 @@ class Result(NamedTuple):
     wrong_bits: in all sequences together · exact: sequences without a wrong bit ·
     bits: mean cost of a sequence, None where it was not counted yet · optimum: what
     the best answers to the same sequences cost, None where there is no such thing (see
-    `ntm.tasks.Task.optimum_of`).
+    ``optimum_of`` of the task).
     """
 
     size: dict[str, int]
