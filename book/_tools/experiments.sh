@@ -26,6 +26,19 @@ try() {
     --give-up 0.01 --device "$device"
 }
 
+# The reported seeds of book/protocol.md, and what is published of them.
+run reported-feedforward --controller feedforward --seeds 1000:1032 --sequences 40000 \
+  --training-locations 6 10 14 18 22 22 64 --training-strengths 0.5 1 --evaluate-every 1000
+$python book/_tools/count.py copy-feedforward --keep "$runs/reported-feedforward" --store
+
+# Development, seeds 0 to 31.  Runs L and M of "What makes it learn".
+for controller in lstm feedforward; do
+  run "l-$controller" --controller "$controller" --seeds 0:32 --sequences 40000 \
+    --training-locations 6 10 14 18 22 22 32 64 128 --evaluate-every 1000
+  run "m-$controller" --controller "$controller" --seeds 0:32 --sequences 40000 \
+    --training-locations 6 10 14 18 22 22 64 --training-strengths 0.5 1 --evaluate-every 1000
+done
+
 # Thirty-two seeds of each controller; then a second, shorter stage with few locations.
 second="--learning-rate 3e-4 --warmup-until 0.05 --hold-until 0.5 --decay-until 1 --sequences 24000"
 # Of the seeds that are without a wrong bit at the end, the one to ship was then found by
