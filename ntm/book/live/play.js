@@ -168,7 +168,7 @@ function overview() {
   const answer = canvas({ width: 1, height: 1, title: "the answer, a vector a cell, row by row; wrong ones marked", paint(context, colourOf) {
     if (!whole) return;
     const { length, steps } = whole;
-    const columns = Math.ceil(Math.sqrt(3 * length));
+    const columns = Math.ceil((3 * length) ** 0.5);
     Object.assign(context.canvas, { width: columns, height: Math.ceil(length / columns) });
     for (let i = 0; i < length; i++) {
       const wrong = steps[length + 1 + i]?.[2];
