@@ -121,6 +121,12 @@ def test_a_link_preview_gives_whole_addresses_or_none(page):
 
 
 @each_page
+def test_a_table_is_no_line_of_bars(page):
+    """As it is when a cell's Markdown is read without its tables."""
+    assert not re.search(r"<p>\s*\|", (BOOK / page).read_text(encoding="utf-8"))
+
+
+@each_page
 def test_a_page_is_light(page):
     own = (BOOK / page).stat().st_size
     images = {address for _, address in references(page, "img") if ":" not in address}
