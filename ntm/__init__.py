@@ -3,9 +3,6 @@
 Equation numbers throughout the package are those of Graves, Wayne and Danihelka,
 *Neural Turing Machines* (2014), arXiv 1410.5401.  The paper's memory width M is written
 W here, because ``memory`` is the matrix.
-
-What cannot be is refused with a ``TypeError`` or ``ValueError``: in one line the
-argument, what it got and what it needs.
 """
 
 from pathlib import Path

@@ -63,6 +63,9 @@ def cosine_similarity(key: Tensor, memory: Tensor) -> Tensor:
     Returns:
         ``(…, N)``, or ``(…, H, N)``.
 
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
+
     Chapter: *Finding by content*.
     """
     require_floating(key=key, memory=memory)
@@ -90,6 +93,9 @@ def content_weighting(memory: Tensor, key: Tensor, strength: Tensor | float) -> 
     Returns:
         ``(…, N)``, or ``(…, H, N)``.
 
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
+
     Chapter: *Finding by content*.
     """
     similarity = cosine_similarity(key, memory)
@@ -110,6 +116,9 @@ def interpolate(content: Tensor, previous: Tensor, gate: Tensor | float) -> Tens
 
     Returns:
         ``(…, N)``.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *The interpolation gate*.
     """
@@ -137,6 +146,9 @@ def shift(weighting: Tensor, kernel: Tensor) -> Tensor:
 
     Returns:
         ``(…, N)``.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *The convolutional shift*.
     """
@@ -177,6 +189,9 @@ def sharpen(weighting: Tensor, exponent: Tensor | float) -> Tensor:
 
     Returns:
         ``(…, N)``.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *Sharpening*.
     """
@@ -223,6 +238,9 @@ def address(
         An `Address`: ``content``, ``gated``, ``shifted`` and ``sharpened``, each shaped
         as ``previous``.  The last one, also called ``weighting``, is what the head
         uses.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *The whole address*.
     """

@@ -22,6 +22,9 @@ class Baseline(Recurrent[Carried]):
         device: where the parameters are.
         dtype: of the parameters, a floating-point type.
 
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
+
     Chapter: *Copying*.
     """
 
@@ -50,14 +53,27 @@ class Baseline(Recurrent[Carried]):
         self.to(device=device, dtype=dtype)
 
     def initial_state(self, batch_size: int | None = None) -> Carried:
-        """Return the learned state before the first step."""
+        """Return the learned state before the first step.
+
+        Args:
+            batch_size: how many sequences run side by side; None for a single one,
+                whose tensors have no batch dimension.
+        """
         if batch_size is None:
             return tuple(t[0] for t in self.initial_state(1))
         require_whole(1, batch_size=batch_size)
         return self.layers.initial_state(batch_size)
 
     def step(self, inputs: Tensor, state: Carried) -> tuple[Tensor, Carried]:
-        """Return logits and the next state; see `ntm.recurrent.Recurrent.step`."""
+        """Return the logits of one step and the next state.
+
+        Args:
+            inputs: ``(batch, input_size)``, or ``(input_size,)`` for a single sequence.
+            state: that of the step before, or `initial_state`.
+
+        Raises:
+            ValueError: the inputs have another size.
+        """
         require_channels(inputs, self.input_size)
         hidden, state = self.layers(inputs, state)
         return self.output(hidden), state

@@ -60,6 +60,9 @@ def address_parameters(raw: Tensor, width: int) -> AddressParameters:
     Returns:
         Key ``(…, W)``, strength, gate and exponent ``(…, 1)``, kernel ``(…, 2R + 1)``.
 
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
+
     Chapter: *The head*.
     """
     require_floating(raw=raw)
@@ -92,6 +95,9 @@ def write_parameters(raw: Tensor) -> WriteParameters:
 
     Returns:
         A `WriteParameters`: erase_vector and add_vector, both ``(…, W)``.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *The head*.
     """

@@ -91,6 +91,9 @@ class NTM(Recurrent[State]):
         device: where the parameters are.
         dtype: of the parameters, a floating-point type.
 
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
+
     Chapter: *The controller and the whole machine*.
     """
 
@@ -158,6 +161,9 @@ class NTM(Recurrent[State]):
             batch_size: how many sequences run side by side; None for a single one,
                 whose tensors have no batch dimension.
             memory_locations: N; as given to the constructor unless said otherwise.
+
+        Raises:
+            ValueError: the argument, what it got and what it needs.
         """
         locations = self.memory_locations
         if memory_locations is not None:
@@ -198,7 +204,15 @@ class NTM(Recurrent[State]):
         return torch.stack(outputs), state, over_time
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return logits and the next state; see `ntm.recurrent.Recurrent.step`."""
+        """Return the logits of one step and the next state.
+
+        Args:
+            inputs: ``(batch, input_size)``, or ``(input_size,)`` for a single sequence.
+            state: that of the step before, or `initial_state`.
+
+        Raises:
+            ValueError: the inputs have another size.
+        """
         require_channels(inputs, self.input_size)
         outputs, state, _ = self._step(inputs, state)
         return outputs, state

@@ -32,6 +32,9 @@ def read(memory: Tensor, weighting: Tensor) -> Tensor:
     Returns:
         ``(…, W)``, or ``(…, H, W)``.
 
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
+
     Chapter: *Reading*.
     """
     if _check_weighting(memory, weighting):
@@ -54,6 +57,9 @@ def erase(memory: Tensor, weighting: Tensor, erase_vector: Tensor) -> Tensor:
 
     Returns:
         ``(…, N, W)``.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *Writing*.
     """
@@ -78,6 +84,9 @@ def add(memory: Tensor, weighting: Tensor, add_vector: Tensor) -> Tensor:
 
     Returns:
         ``(…, N, W)``.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *Writing*.
     """
@@ -104,6 +113,9 @@ def write(
 
     Returns:
         ``(…, N, W)``.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
 
     Chapter: *Writing*.
     """

@@ -49,9 +49,6 @@ class Recurrent(nn.Module, Generic[State]):
         Args:
             inputs: ``(batch, input_size)``, or ``(input_size,)`` for a single sequence.
             state: that of the step before, or `initial_state`.
-
-        Raises:
-            ValueError: the inputs have another size.
         """
         raise NotImplementedError
 
@@ -68,6 +65,9 @@ class Recurrent(nn.Module, Generic[State]):
         Returns:
             Logits ``(time, batch, output_size)``, or ``(time, output_size)``, and the
             next state.
+
+        Raises:
+            TypeError, ValueError: the argument, what it got and what it needs.
         """
         state = self.begin(inputs, state)
         outputs = []
@@ -80,7 +80,11 @@ class Recurrent(nn.Module, Generic[State]):
         __call__ = forward
 
     def begin(self, inputs: Tensor, state: State | None) -> State:
-        """Check the inputs of a sequence, and return the state to begin with."""
+        """Check the inputs of a sequence, and return the state to begin with.
+
+        Raises:
+            TypeError, ValueError: the argument, what it got and what it needs.
+        """
         require_floating(inputs=inputs)
         shape, size = tuple(inputs.shape), self.input_size
         if len(shape) not in (2, 3) or 0 in shape or shape[-1] != size:

@@ -120,6 +120,9 @@ def evaluate(
         fast: a compiled population of the same structure, whose steps run the model:
             the same logits up to rounding.  None: the model runs by itself.
 
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
+
     Chapter: *Longer than ever seen*.
     """
     require_whole(1, sequences=sequences)
@@ -301,6 +304,9 @@ def evaluate_all(
         before: earlier results; a new one at the same size and with the same locations
             takes the place of the old one.
         fast: as `evaluate` has it.
+
+    Raises:
+        TypeError, ValueError: the argument, what it got and what it needs.
     """
     results = list(before)
     failed = [r for r in results if error_rate(r, task) > give_up]
