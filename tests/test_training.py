@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from ntm.tasks import Batch, Copy, cost_in_bits, wrong_bits
 from ntm.training import optimizers
+from ntm.training.conditions import next_conditions
 from ntm.training.evaluation import evaluate_seeds
 from ntm.training.settings import Settings
 from ntm.training.stacked import StackedModels, side_by_side
@@ -91,7 +92,7 @@ def test_how_many_locations_there_are_is_drawn_anew_and_two_stay_free() -> None:
     some = training(memory_locations=30, training_locations=(4, 9, 30))
     seen: dict[int, set[int]] = {4: set(), 9: set(), 30: set()}
     for _ in range(60):
-        locations, strength = some.next_conditions()
+        locations, strength = next_conditions(some.settings, some.conditions_rng)
         assert locations is not None
         assert strength == 1
         batches = some.next_batches(locations)
@@ -105,7 +106,9 @@ def test_how_many_locations_there_are_is_drawn_anew_and_two_stay_free() -> None:
 def test_heads_may_have_less_of_their_strength_while_learning(compiled: bool) -> None:
     settings = tiny.settings(seeds=(0,), training_strengths=(0.25,), memory_locations=6)
     weak = Trainer(settings, compiled=compiled)
-    assert {weak.next_conditions() for _ in range(3)} == {(None, 0.25)}
+    assert {next_conditions(weak.settings, weak.conditions_rng) for _ in range(3)} == {
+        (None, 0.25)
+    }
     model, batch = settings.make_model(0), Copy().batch(torch.Generator(), 2, 3)
     tell = model.heads.forward
 
@@ -116,7 +119,7 @@ def test_heads_may_have_less_of_their_strength_while_learning(compiled: bool) ->
 
     model.heads.forward = less
     (cost_in_bits(model(batch.inputs)[0], batch) / 24).mean().backward()
-    found = weak.gradients([batch], weak.next_conditions())
+    found = weak.gradients([batch], next_conditions(weak.settings, weak.conditions_rng))
     for name, part in weak.stacked.named(found[0]).items():
         assert_close(part, model.get_parameter(name).grad, rtol=1e-4, atol=1e-6)
 
@@ -128,7 +131,10 @@ def test_judged_are_heads_with_all_their_strength() -> None:
 
 def test_each_condition_is_drawn() -> None:
     some = training(training_locations=(22, 30), training_strengths=(0.5, 1.0))
-    assert len({some.next_conditions() for _ in range(40)}) == 4
+    assert (
+        len({next_conditions(some.settings, some.conditions_rng) for _ in range(40)})
+        == 4
+    )
 
 
 def test_many_seeds_go_through_in_groups_and_none_notices() -> None:

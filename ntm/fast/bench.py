@@ -19,9 +19,10 @@ from torch.profiler import ProfilerActivity, profile
 from ntm import minimal
 from ntm.runs.provenance import device_name, versions
 from ntm.tasks import Batch, Copy
+from ntm.training.conditions import USUAL, Conditions
 from ntm.training.settings import Settings
 from ntm.training.stacked import side_by_side
-from ntm.training.trainer import USUAL, Conditions, Trainer
+from ntm.training.trainer import Trainer
 
 LENGTH = 20
 WIDTH, SIZE, CHANNELS, BITS = 20, 100, 9, 8
