@@ -1,9 +1,10 @@
 """Count again what is claimed of trained machines: ``count.py [NAME …]``.
 
 Below ``book/machines/`` lie the weights of every seed behind a published table.  Here
-they are put to the sizes of the protocol (``book/protocol.md``), on sequences that
-nothing else has used, and what comes out is set beside what is published.  With
-``--store`` it is published in its place.  ``--keep RUN`` takes over the seeds of a run.
+they are put to the sizes of which something is published, on sequences that nothing
+else has used, and what comes out is set beside it.  With ``--store`` it is published in
+its place, at all sizes of the protocol (``book/protocol.md``) up to ``--most``.
+``--keep RUN`` takes over the seeds of a run.
 """
 
 import argparse
@@ -64,17 +65,18 @@ def load(folder: Path) -> tuple[Settings, Tensor]:
     return settings, torch.cat([parts[name].flatten(1) for name in names], dim=1)
 
 
-def count(folder: Path, seed: int, most: int) -> Iterator[dict[int, list[Result]]]:
-    """Give what every seed does at each size in turn, up to the largest length."""
+def count(
+    folder: Path, wanted: list[Trial], seed: int
+) -> Iterator[dict[int, list[Result]]]:
+    """Give what every seed does at each size in turn."""
     settings, parameters = load(folder)
     stacked, task = stacked_models(settings.make_model(0)), settings.make_task()
-    for size, locations in trials(settings):
-        if size[0] <= most:
-            sequences = -(-VECTORS // size[0])
-            rows = evaluate_seeds(
-                stacked, parameters, task, size, sequences, seed, locations
-            )
-            yield {s: [row] for s, row in zip(settings.seeds, rows, strict=True)}
+    for size, locations in wanted:
+        sequences = -(-VECTORS // size[0])
+        rows = evaluate_seeds(
+            stacked, parameters, task, size, sequences, seed, locations
+        )
+        yield {s: [row] for s, row in zip(settings.seeds, rows, strict=True)}
 
 
 def exact(results: dict[int, list[Result]], where: tuple[int | None, ...]) -> str:
@@ -90,7 +92,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="folders of book/machines")
     parser.add_argument("--keep", type=Path, help="a finished run, to take over first")
     parser.add_argument("--seed", type=int, help="of the sequences")
-    parser.add_argument("--most", type=int, default=1000, help="the largest length")
+    parser.add_argument("--most", type=int, default=10_000, help="the largest length")
     parser.add_argument("--store", action="store_true", help="publish what comes out")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -103,7 +105,14 @@ def main() -> None:
         if options.names and folder.name not in options.names:
             continue
         published = tables.read_trials(folder / files.TRIALS)
-        for new in count(folder, seed, options.most):
+        known = {r.where for rows in published.values() for r in rows}
+        wanted = [
+            trial
+            for trial in trials(load(folder)[0])
+            if trial.size[0] <= options.most
+            and (options.store or (*trial.size, trial.memory_locations) in known)
+        ]
+        for new in count(folder, wanted, seed):
             (where,) = {r.where for rows in new.values() for r in rows}
             print(f"{folder.name} {where} in {time.monotonic() - began:.0f} s")
             print(f"   now:       {exact(new, where)}", flush=True)

@@ -29,7 +29,7 @@ try() {
 # The reported seeds of book/protocol.md, and what is published of them.
 run reported-feedforward --controller feedforward --seeds 1000:1032 --sequences 40000 \
   --training-locations 6 10 14 18 22 22 64 --training-strengths 0.5 1 --evaluate-every 1000
-$python book/_tools/count.py copy-feedforward --keep "$runs/reported-feedforward" --store
+$python book/_tools/count.py copy-feedforward --keep "$runs/reported-feedforward" --store --most 1000
 
 # Development, seeds 0 to 31.  Runs L and M of "What makes it learn".
 for controller in lstm feedforward; do
