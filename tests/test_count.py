@@ -9,7 +9,9 @@ import torch
 from test_notebooks import ROOT
 
 from ntm import pretrained
-from ntm.training.evaluation import evaluate_seeds
+from ntm.tasks import TASKS
+from ntm.training.evaluation import Trial, evaluate_seeds
+from ntm.training.settings import Settings
 from ntm.training.stacked import StackedModels
 
 sys.path.append(str(ROOT / "book" / "_tools"))
@@ -27,16 +29,48 @@ def test_some_seeds_are_kept() -> None:
 def test_every_seed_has_answered_as_many_vectors_at_each_size(folder: Path) -> None:
     settings, parameters = count.load(folder)
     published = pretrained.trials(folder)
-    assert list(published) == [*settings.seeds] == [*range(1000, 1032)]
-    assert len(parameters) == 32
+    number = 32 if settings.task == "copy" else 16
+    assert list(published) == [*settings.seeds] == [*range(1000, 1000 + number)]
+    assert len(parameters) == number
     wheres = {tuple(r.where for r in rows) for rows in published.values()}
     assert len(wheres) == 1
-    protocol = [(*t.size, t.memory_locations) for t in count.trials(settings)]
+    task = settings.make_task()
+    protocol = {
+        (*t.size, t.memory_locations): count.sequences(task, t)
+        for t in count.trials(settings)
+    }
     assert set(*wheres) <= set(protocol)
     for rows in published.values():
-        for r in rows:
-            vectors = r.size["length"] * r.sequences
-            assert count.VECTORS <= vectors < count.VECTORS + r.size["length"]
+        assert {r.where: r.sequences for r in rows}.items() <= protocol.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "number"),
+    [
+        ("copy", 1, 20_000),
+        ("copy", 30, 667),  # 20,010 vectors
+        ("associative-recall", 2, 6_667),  # three vectors each, however many items
+        ("associative-recall", 20, 6_667),
+        ("associative-recall", 50, 200),
+    ],
+)
+def test_so_many_sequences_ask_for_twenty_thousand_vectors(
+    name: str, size: int, number: int
+) -> None:
+    task, trial = TASKS[name](), Trial((size,), 128)
+    assert count.sequences(task, trial) == number
+
+
+def test_an_enlarged_memory_is_for_machines_that_have_one() -> None:
+    machine = Settings(task="associative-recall")
+    alone = Settings(task="associative-recall", model="baseline")
+    near = [2, 3, 4, 5, 6, 8, 10, 12, 15, 20]
+    assert count.trials(alone) == [Trial((n,)) for n in near]
+    assert count.trials(machine) == [
+        *(Trial((n,), 128) for n in near),
+        Trial((20,), 256),
+        Trial((50,), 512),
+    ]
 
 
 @each_run

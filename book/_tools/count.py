@@ -19,6 +19,8 @@ from torch import Tensor
 
 from ntm.runs import files, tables
 from ntm.runs.run import Run
+from ntm.tasks import Task
+from ntm.tasks.base import bits_asked
 from ntm.training.evaluation import Result, Trial, evaluate_seeds
 from ntm.training.settings import Settings
 from ntm.training.stacked import stacked_models
@@ -28,19 +30,40 @@ SEEDS = "seeds.safetensors"
 VECTORS = 20_000
 """Vectors that a seed is asked for at each size, in as many sequences as that takes."""
 
+NEAR = {
+    "copy": [*range(1, 21), *range(30, 130, 10)],
+    "associative-recall": [*range(2, 7), 8, 10, 12, 15, 20],
+}
+"""Of each task the sizes at which a memory has the locations of its settings."""
+
+FAR = {
+    "copy": [(500, 1024), (1000, 1024), (1000, 2048), (10_000, 16_384)],
+    "associative-recall": [(20, 256), (50, 512)],
+}
+"""And those at which it has been enlarged; an LSTM without one is not asked there."""
+
+FEWER = {("associative-recall", (50,)): 200}
+"""Where so many vectors would take hours: how many sequences there are instead."""
+
 PUBLISHED = 1
 """The seed of the sequences of what is published; development has 0."""
 
 
 def trials(settings: Settings) -> list[Trial]:
     """Return the sizes of the protocol, and how many locations there are for each."""
-    if settings.task != "copy":
+    if settings.task not in NEAR:
         raise SystemExit(f"count.py: no protocol for {settings.task} yet")
-    lengths = [*range(1, 21), *range(30, 130, 10)]
+    near, far = NEAR[settings.task], FAR[settings.task]
     if settings.model == "baseline":
-        return [Trial((length,)) for length in lengths]
-    far = [(500, 1024), (1000, 1024), (1000, 2048), (10_000, 16_384)]
-    return [Trial((n,), 128) for n in lengths] + [Trial((n,), m) for n, m in far]
+        return [Trial((n,)) for n in near]
+    own = settings.memory_locations
+    return [Trial((n,), own) for n in near] + [Trial((n,), m) for n, m in far]
+
+
+def sequences(task: Task, trial: Trial) -> int:
+    """Return how many sequences of a size every seed answers."""
+    vectors = bits_asked(task, trial.size) // task.output_size
+    return FEWER.get((task.name, trial.size), -(-VECTORS // vectors))
 
 
 def keep(run: Path, folder: Path) -> None:
@@ -71,11 +94,10 @@ def count(
     """Give what every seed does at each size in turn."""
     settings, parameters = load(folder)
     stacked, task = stacked_models(settings.make_model(0)), settings.make_task()
-    for size, locations in wanted:
-        sequences = -(-VECTORS // size[0])
-        rows = evaluate_seeds(
-            stacked, parameters, task, size, sequences, seed, locations
-        )
+    for trial in wanted:
+        number = sequences(task, trial)
+        size, locations = trial
+        rows = evaluate_seeds(stacked, parameters, task, size, number, seed, locations)
         yield {s: [row] for s, row in zip(settings.seeds, rows, strict=True)}
 
 
