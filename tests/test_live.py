@@ -21,7 +21,7 @@ from ntm.book.figures import COLOURS
 from ntm.book.live._machine import packed
 from ntm.book.live._widget import on_dark, style
 from ntm.machine import NTM
-from ntm.tasks import Copy
+from ntm.tasks import AssociativeRecall, Copy
 
 ROOT = Path(__file__).parent.parent
 WIDGETS = "application/vnd.jupyter.widget-state+json"
@@ -113,6 +113,24 @@ def test_a_trace_shows_the_machine_itself() -> None:
     assert_close(figure.read_weighting, steps.read.weighting[4, 0, 0], **near)
     assert_close(figure.memory, steps.memory[4, 0], **near)
     assert figure.length == 3
+
+
+def test_a_trace_says_what_happens_at_each_step() -> None:
+    says = json.loads(trace().recorded)["says"]
+    vectors = Copy().batch(torch.Generator().manual_seed(0), 1, 3).targets[-3:, 0]
+    for step, vector in enumerate(vectors.int().tolist()):
+        word = "".join(str(bit) for bit in vector)
+        assert says[step] == f"vector {step + 1} of 3 comes in, {word}"
+        assert says[step + 4].startswith(f"vector {step + 1} of 3 goes out, ")
+    assert says[3] == "the delimiter comes in"
+
+    recall = AssociativeRecall().batch(torch.Generator().manual_seed(0), 1, 2)
+    told = [f"{step}" for step in range(16)]
+    figure = live.Trace(NTM(8, 6), recall, 16, doing="recalls", says=told)
+    assert json.loads(figure.recorded)["says"] == told
+    assert figure.length == 12  # the last delimiter
+    with pytest.raises(ValueError, match="says: got 15, needs 16, one a step"):
+        live.Trace(NTM(8, 6), recall, 16, says=told[1:])
 
 
 def test_a_machine_at_play_is_the_machine_itself() -> None:

@@ -42,7 +42,7 @@ FAR = {
 }
 """And those at which it has been enlarged; an LSTM without one is not asked there."""
 
-FEWER = {("associative-recall", (50,)): 200}
+FEWER: dict[tuple[str, tuple[int, ...]], int] = {("associative-recall", (50,)): 200}
 """Where so many vectors would take hours: how many sequences there are instead."""
 
 PUBLISHED = 1

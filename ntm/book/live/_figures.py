@@ -330,11 +330,14 @@ class Trace(LiveFigure):
 
     Args:
         machine: with one head of each kind.
-        sequence: a batch of one copy sequence.
+        sequence: a batch of one sequence.
         memory_locations: N, small enough to be seen.
+        doing: what the machine does, as in "a trained machine copies".
+        says: what happens at each step, in words; those of a copy if left out.
 
     Raises:
         traitlets.TraitError: a value that cannot be, and which can.
+        ValueError: there are not as many words as steps.
     """
 
     _esm = script("trace.js")
@@ -344,10 +347,17 @@ class Trace(LiveFigure):
     recorded = traitlets.Unicode().tag(sync=True)
     length = traitlets.Int().tag(sync=True)
     last = traitlets.Int().tag(sync=True)
+    doing = traitlets.Unicode().tag(sync=True)
     step = Whole(0, "last")
 
     def __init__(
-        self, machine: NTM, sequence: Batch, memory_locations: int, **changes: Any
+        self,
+        machine: NTM,
+        sequence: Batch,
+        memory_locations: int,
+        doing: str = "copies",
+        says: Sequence[str] | None = None,
+        **changes: Any,
     ):
         with torch.no_grad():
             begin = machine.initial_state(1, memory_locations)
@@ -362,12 +372,30 @@ class Trace(LiveFigure):
             "read_vectors": trace.reads[:, 0, 0],
             "memory": trace.memory[:, 0],
         }
+        length = int((asked == 0).sum()) - 1
+        if says is None:
+            bits = machine.output_size
+            says = [
+                *(
+                    f"vector {t + 1} of {length} comes in, {_word(vector[:bits])}"
+                    for t, vector in enumerate(shown["inputs"][:length])
+                ),
+                "the delimiter comes in",
+                *(
+                    f"vector {t + 1} of {length} goes out, {_word(vector)}"
+                    for t, vector in enumerate(shown["outputs"][length + 1 :])
+                ),
+            ]
+        if len(says) != len(asked):
+            raise ValueError(f"says: got {len(says)}, needs {len(asked)}, one a step")
         super().__init__(
             recorded=json.dumps(
                 {name: compact(values) for name, values in shown.items()}
+                | {"says": list(says)}
             ),
-            length=int((asked == 0).sum()) - 1,
+            length=length,
             last=len(asked) - 1,
+            doing=doing,
             **changes,
         )
 
@@ -402,3 +430,8 @@ class Trace(LiveFigure):
             ax.spines[:].set_visible(True)
         axes[-1].set_xlabel("step")
         return picture
+
+
+def _word(vector: Tensor) -> str:
+    """Return a vector of bits as a word."""
+    return "".join("1" if x > 0.5 else "0" for x in vector.tolist())

@@ -1,12 +1,11 @@
 // A trained machine at work, as it was recorded: nothing here is computed anew.
 
 function render({ model, el }) {
-  const { inputs, outputs, writes, reads, adds, memory, read_vectors } = JSON.parse(model.get("recorded"));
+  const { inputs, outputs, writes, reads, adds, memory, read_vectors, says } = JSON.parse(model.get("recorded"));
   const length = model.get("length");
   const times = inputs.length;
   const names = writes[0].map((_, i) => `${i}`);
   const loudest = Math.max(...memory.flat(2).map(Math.abs), ...adds.flat().map(Math.abs));
-  const bits = (vector) => vector.slice(0, 8).map((x) => (x > 0.5 ? 1 : 0)).join("");
 
   const strips = [
     ["input", heat({ values: inputs, colour: "previous", title: "input over time, a step a column" })],
@@ -68,7 +67,7 @@ function render({ model, el }) {
   stages.forEach((s) => s.element.classList.add("dense"));
 
   const unmount = mount({
-    model, el, inputs: ["step"], label: "Live figure: a trained machine copies",
+    model, el, inputs: ["step"], label: `Live figure: a trained machine ${model.get("doing")}`,
     parts: stages.map((s) => s.element),
     draw({ step: t }) {
       step.show(t);
@@ -78,16 +77,12 @@ function render({ model, el }) {
       held.show(memory[t]);
       added.show(adds[t].map((x) => [x]));
       seen.show(read_vectors[t].map((x) => [x]));
-      const what =
-        t < length ? `vector ${t + 1} of ${length} comes in, ${bits(inputs[t])}`
-        : t === length ? "the delimiter comes in"
-        : `vector ${t - length} of ${length} goes out, ${bits(outputs[t])}`;
       const at = (weighting) => `location ${strongest(weighting)}, weight ${decimal(Math.max(...weighting))}`;
-      stages[0].say(`Step ${t}: ${what}. Drag across the picture, or use the slider.`);
+      stages[0].say(`Step ${t}: ${says[t]}. Drag across the picture, or use the slider.`);
       stages[1].say(`What is added, and where: ${at(writes[t])}.`);
       stages[2].say("after this step’s write, a location a column.");
       stages[3].say(`Where it reads, and what: ${at(reads[t])}.`);
-      return `Step ${t}: ${what}. The write head is at ${at(writes[t])}; the read head is at ${at(reads[t])}.`;
+      return `Step ${t}: ${says[t]}. The write head is at ${at(writes[t])}; the read head is at ${at(reads[t])}.`;
     },
   });
   return () => (stop(), unmount());
