@@ -4,7 +4,8 @@ Below ``book/machines/`` lie the weights of every seed behind a published table.
 they are put to the sizes of which something is published, on sequences that nothing
 else has used, and what comes out is set beside it.  With ``--store`` it is published in
 its place, at all sizes of the protocol (``book/protocol.md``) up to ``--most``.
-``--keep RUN`` takes over the seeds of a run.
+``--keep RUN`` takes over the seeds of a run; ``--ship`` puts the one in the middle into
+the package.
 """
 
 import argparse
@@ -17,7 +18,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ntm.runs import files, tables
+from ntm import pretrained
+from ntm.runs import files, tables, trained
 from ntm.runs.run import Run
 from ntm.tasks import Task
 from ntm.tasks.base import bits_asked
@@ -26,6 +28,7 @@ from ntm.training.settings import Settings
 from ntm.training.stacked import stacked_models
 
 MACHINES = Path(__file__).parents[1] / "machines"
+SHIPPED = Path(pretrained.__file__).parent
 SEEDS = "seeds.safetensors"
 VECTORS = 20_000
 """Vectors that a seed is asked for at each size, in as many sequences as that takes."""
@@ -101,6 +104,60 @@ def count(
         yield {s: [row] for s, row in zip(settings.seeds, rows, strict=True)}
 
 
+def ranking(
+    settings: Settings, published: dict[int, list[Result]]
+) -> dict[int, tuple[int, int]]:
+    """Return the seeds in the protocol's order, the best first, and what decides it.
+
+    That is the wrong bits of each at the sizes of training and at those beyond, in all
+    that is published; of equals the lower seed comes first.
+    """
+    largest = settings.make_task().test_size
+    wrong = {seed: [0, 0] for seed in sorted(published)}
+    for seed, rows in published.items():
+        for r in rows:
+            sizes = zip(r.size.values(), largest, strict=True)
+            wrong[seed][any(size > most for size, most in sizes)] += r.wrong_bits
+    order = sorted(wrong, key=wrong.__getitem__)
+    return {seed: (wrong[seed][0], wrong[seed][1]) for seed in order}
+
+
+def ship(folder: Path, shipped: Path) -> None:
+    """Put the seed in the middle of the ranking, the sixteenth of 32, into a folder.
+
+    Args:
+        folder: of the kept seeds, with what is published of them.
+        shipped: where its weights and its card go.
+    """
+    settings, _ = load(folder)
+    published = tables.read_trials(folder / files.TRIALS)
+    order = ranking(settings, published)
+    rank = (len(order) + 1) // 2
+    seed = list(order)[rank - 1]
+    inside, beyond = order[seed]
+    equals = list(order.values()).count(order[seed]) - 1
+    task = settings.make_task()
+    sizes = zip(task.size_names, task.test_size, strict=True)
+    trained_on = " and ".join(f"{name} {most}" for name, most in sizes)
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(rank, "th")
+    chosen = (
+        f"{rank}{ending} of {len(order)} seeds by wrong bits: {inside:,} up to "
+        f"{trained_on} and {beyond:,} beyond" + f", like {equals} others" * (equals > 0)
+    )
+    row = settings.seeds.index(seed)
+    parts = files.read_tensors(folder / SEEDS)
+    card = files.read_json(folder / files.CARD)
+    names = [name for name, _ in settings.make_model(0).named_parameters()]
+    results = [r.to_json() for r in published[seed]]
+    shipped.mkdir(parents=True, exist_ok=True)
+    trained.save(
+        shipped,
+        {name: parts[name][row].contiguous() for name in names},
+        card | {"seed": seed, "chosen": chosen, "results": results},
+    )
+    print(f"{shipped.name}: seed {seed}, {chosen}")
+
+
 def exact(results: dict[int, list[Result]], where: tuple[int | None, ...]) -> str:
     """Return how many seeds made no mistake there, and the wrong bits of the others."""
     rows = [r for mine in results.values() for r in mine if r.where == where]
@@ -116,7 +173,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="of the sequences")
     parser.add_argument("--most", type=int, default=10_000, help="the largest length")
     parser.add_argument("--store", action="store_true", help="publish what comes out")
+    parser.add_argument("--ship", action="store_true", help="only ship the median seed")
     options = parser.parse_args()
+    if options.ship:
+        for name in options.names:
+            ship(MACHINES / name, SHIPPED / name)
+        return
     torch.set_num_threads(1)
     if options.keep:
         (name,) = options.names
