@@ -30,6 +30,7 @@ try() {
 run reported-feedforward --controller feedforward --seeds 1000:1032 --sequences 40000 \
   --training-locations 6 10 14 18 22 22 64 --training-strengths 0.5 1 --evaluate-every 1000
 $python book/_tools/count.py copy-feedforward --keep "$runs/reported-feedforward" --store --most 1000
+$python book/_tools/count.py copy-feedforward --ship
 
 # Development, seeds 0 to 31.  Runs L and M of "What makes it learn".
 for controller in lstm feedforward; do
@@ -41,9 +42,6 @@ done
 
 # Thirty-two seeds of each controller; then a second, shorter stage with few locations.
 second="--learning-rate 3e-4 --warmup-until 0.05 --hold-until 0.5 --decay-until 1 --sequences 24000"
-# Of the seeds that are without a wrong bit at the end, the one to ship was then found by
-# `select --seeds` with 1,000 sequences of each of the lengths 1 to 20, 30, 50, 80 and 120,
-# with 100 of 500 and 1,000 in 1,024 locations, and with 10 of 10,000.
 for controller in lstm feedforward; do
   run "$controller-first" --controller "$controller" --seeds 0:32
   run "copy-$controller" --controller "$controller" --seeds 0:32 --init-from "$runs/$controller-first" \

@@ -1,6 +1,7 @@
 """Machines that were trained and are shipped with the package, each with its card.
 
-`ntm.load` loads them; here is how they came about.
+`ntm.load` loads them; here is how they came about.  The curves, and what all seeds of
+a run were tried on, lie beside the book: `stages` and `trials` take their folders.
 """
 
 from pathlib import Path
@@ -43,7 +44,7 @@ def folder(name: str | Path) -> Path:
 
 
 class Stage(NamedTuple):
-    """A run that a shipped machine has gone through, with all seeds."""
+    """A run that a machine has gone through, with all seeds."""
 
     card: dict[str, Any]
     curve: list[Evaluation]
@@ -53,11 +54,12 @@ def stages(name: str | Path) -> list[Stage]:
     """Return the runs in which a machine was trained, the first one first.
 
     Args:
-        name: of a shipped machine, or a folder.
+        name: of a folder with the card and the curve of a run, such as the book's
+            ``machines/copy-feedforward``.
 
     Raises:
-        ValueError: there is no such name or folder; says which are shipped.
-        ntm.runs.files.FolderError: its files are damaged.
+        ValueError: there is no such folder.
+        ntm.runs.files.FolderError: its files are missing or damaged.
     """
     here = folder(name)
     card = files.read_json(here / files.CARD)
@@ -72,10 +74,11 @@ def trials(name: str | Path) -> dict[int, list[Result]]:
     """Return what each seed of a machine's last run was tried on.
 
     Args:
-        name: of a shipped machine, or a folder.
+        name: of a folder with the trials of a run; of another, such as one with a
+            shipped machine, there are none.
 
     Raises:
-        ValueError: there is no such name or folder; says which are shipped.
+        ValueError: there is no such folder.
         ntm.runs.files.FolderError: its files are damaged.
     """
     return tables.read_trials(folder(name) / files.TRIALS)
