@@ -316,10 +316,13 @@ def _train_to_the_end(run: Run) -> None:
     for rows in run:
         solved = sum(n is not None for n in solved_after(run.curve).values())
         bits = sum(row.bits for row in rows) / max(len(rows), 1)
+        excess = [row.excess for row in rows if row.excess is not None]
+        above = sum(excess) / max(len(excess), 1)
+        beside = f" ({above:.2f} above the optimum)" if excess else ""
         speed = (training.sequences - first) / (time.monotonic() - began)
         left = (settings.sequences - training.sequences) / speed
         print(
-            f"{who}{training.sequences} sequences: {bits:.2f} bits, "
+            f"{who}{training.sequences} sequences: {bits:.2f} bits{beside}, "
             f"{solved}/{len(settings.seeds)} solved, {left:.0f} s left",
             end="    \r" if in_place and not training.finished else "\n",
             file=sys.stderr,

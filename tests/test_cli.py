@@ -347,6 +347,23 @@ def test_show_draws_pictures(run: Path, tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_training_says_what_it_costs_above_the_optimum(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = (
+        "--seeds 0:2 --sequences 8 --batch-size 2 --evaluate-every 4 --eager "
+        "--evaluation-sequences 3 --memory-locations 3 --memory-width 2 "
+        "--controller-size 2"
+    )
+    tasks = {"n-grams": "--task.context 1 --task.length 6", "copy": "--task.longest 2"}
+    for name, options in tasks.items():
+        command = f"train {name} --out {tmp_path / name} {options} {small}"
+        assert main(command.split()) == 0
+        said = capsys.readouterr().err.splitlines()[0]
+        above = r" \(\d+\.\d\d above the optimum\)" if name == "n-grams" else ""
+        assert re.match(rf"4 sequences: \d+\.\d\d bits{above}, 0/2 solved", said)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -360,6 +360,28 @@ def test_a_column_that_is_unknown_or_missing_is_refused(
         )
 
 
+def test_a_curve_without_the_optimum_is_read_and_grows_on(tmp_path: Path) -> None:
+    """As older versions wrote it; only what they did not write stays unknown."""
+    options = {"context": 1, "length": 6}
+    settings = tiny.short(task="n-grams", task_options=options)
+    for rows in Run.start(tmp_path / "x", settings, compiled=False):
+        assert all(row.optimum for row in rows)
+        break
+    path = tmp_path / "x" / CURVE
+    kept = tables.read_curve(path)
+    assert [row.optimum for row in kept] == pytest.approx([r.optimum for r in rows])
+    header, *lines = path.read_text().splitlines()
+    older = [line.rpartition(",")[0] for line in (header, *lines)]
+    path.write_text("\n".join([*older, ""]))
+    assert tables.read_curve(path) == [row._replace(optimum=None) for row in kept]
+    run = Run.resume(tmp_path / "x", compiled=False)
+    for _ in run:
+        pass
+    rows = tables.read_curve(path)
+    assert [row.optimum is None for row in rows] == [True] * 3 + [False] * 15
+    assert run.curve[:3] == rows[:3]
+
+
 # What cannot be.
 
 

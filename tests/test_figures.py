@@ -1,5 +1,7 @@
 """The pictures hold what the book promises of them: width, contrast, and what they show."""
 
+from pathlib import Path
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
@@ -7,8 +9,10 @@ import torch
 from bs4 import BeautifulSoup
 from matplotlib.colors import to_rgb
 
-from ntm.book import figures
+from ntm.book import figures, run_figures
 from ntm.book.drawing import DOES, PARTS, Drawing
+from ntm.runs import files, tables
+from ntm.tasks import NGrams, PrioritySort
 from ntm.training.trainer import Evaluation
 
 
@@ -124,6 +128,28 @@ def test_of_three_seeds_there_are_no_quartiles() -> None:
     ax = drawn_curves(3)
     assert len(ax.lines) == 4
     assert not ax.collections
+
+
+def test_a_curve_of_what_chance_decides_has_its_optimum_beside_it(
+    tmp_path: Path,
+) -> None:
+    """Of the sequences of each evaluation: it is not the same each time."""
+    rows = [
+        Evaluation(seed, after, 140.0 - after, 70.0, 133.0 + after)
+        for after in (4, 8)
+        for seed in (0, 1)
+    ]
+    tables.write_curve(tmp_path / files.CURVE, rows)
+    (ax,) = run_figures.curves(tmp_path, NGrams()).axes
+    (best,) = [line for line in ax.lines if line.get_label() == "optimum"]
+    assert best.get_xdata().tolist() == [4, 8]
+    assert best.get_ydata().tolist() == [137, 141]
+    tables.write_curve(tmp_path / files.CURVE, [r._replace(optimum=None) for r in rows])
+    (ax,) = run_figures.curves(tmp_path, PrioritySort()).axes
+    assert not [line for line in ax.lines if line.get_label() == "optimum"]
+    _, (ax,) = figures.panels(1, 3)
+    figures.learning_curves(ax, rows, "memory", value="excess")
+    assert ax.lines[-1].get_ydata().tolist() == [136 - 137, 132 - 141]
 
 
 def test_the_drawing_names_all_that_the_equations_of_a_step_name() -> None:

@@ -10,7 +10,8 @@ from machines import MODELS, SIZE
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from ntm.tasks import Batch, Copy, cost_in_bits, wrong_bits
+from ntm.tasks import Batch, Copy, NGrams, cost_in_bits, wrong_bits
+from ntm.tasks.ngrams import optimal_cost
 from ntm.training import optimizers
 from ntm.training.conditions import next_conditions
 from ntm.training.evaluation import evaluate_seeds
@@ -172,6 +173,18 @@ def test_the_loop_ends_after_all_sequences_and_evaluates_on_the_way() -> None:
     assert [r.sequences for r in rows if r.seed == 1] == [4, 8, 12]
     assert {r.seed for r in rows} == {0, 1, 2}
     assert all(0 <= r.wrong_bits <= 160 and r.bits > 0 for r in rows)
+
+
+def test_an_evaluation_says_what_the_best_answers_to_its_sequences_cost() -> None:
+    assert {row.optimum for row in training().evaluate()} == {None}
+    options = {"context": 2, "length": 20}
+    chance = training(task="n-grams", task_options=options, evaluation_sequences=5)
+    rows = chance.evaluate()
+    fresh = torch.Generator().manual_seed(2**31)
+    bits = NGrams(**options).batch(fresh, 5, 20).targets[..., 0]
+    best = optimal_cost(bits, 2).mean().item()
+    assert [row.optimum for row in rows] == [pytest.approx(best)] * 3
+    assert all(row.excess == row.bits - row.optimum > 0 for row in rows)
 
 
 def test_what_is_judged_is_the_average_of_the_last_updates() -> None:
@@ -445,6 +458,26 @@ def test_solved_is_a_median_of_ten_evaluations_below_a_tenth_of_a_bit() -> None:
     assert solved_after(curve(0, [0.1] * 20)) == {0: None}
     both = curve(3, [0.0] * 10) + curve(4, [9.0] * 10)
     assert solved_after(both) == {3: 1000, 4: None}
+
+
+def test_where_chance_decides_solved_is_a_cost_next_to_the_optimum() -> None:
+    """Ten evaluations of 200 bits at best: 201 are within a half per cent, or not."""
+
+    def near(excess: list[float], optimum: float | None = 200.0) -> list[Evaluation]:
+        return [
+            Evaluation(0, 100 * (k + 1), (optimum or 0.0) + more, 70.0, optimum)
+            for k, more in enumerate(excess)
+        ]
+
+    assert near([0.5])[0].excess == 0.5
+    assert solved_after(near([0.9] * 10)) == {0: 1000}
+    assert solved_after(near([1.0] * 20)) == {0: None}
+    assert solved_after(near([9.0] * 4 + [0.9] * 6)) == {0: 1000}
+    assert solved_after(near([9.0] * 5 + [0.9] * 5)) == {0: None}
+    assert near([0.5], None)[0].excess is None
+    assert solved_after(near([0.9] * 10, None)) == {0: None}  # by its wrong bits
+    # The optimum was not yet written down when the run began: nobody can say.
+    assert solved_after(near([0.0] * 9, None) + near([0.9])) == {0: None}
 
 
 # Settings that cannot work.

@@ -155,7 +155,8 @@ def learning_curves(
     """Draw the curves of all seeds, thin, and their median, thick.
 
     With four seeds or more there is a band, too: between the quartiles, where half of
-    the seeds are.  ``value`` is ``"bits"`` or ``"wrong_bits"``.
+    the seeds are.  ``value`` is ``"bits"``, ``"wrong_bits"`` or, where there is
+    an optimum, ``"excess"``.
     """
     ink = COLOURS.get(colour, colour)
     by_seed: dict[int, list[tuple[int, float]]] = {}

@@ -49,8 +49,14 @@ def curves(folder: Path, task: Task) -> Figure:
     axes.set_ylim(bottom=0)
     count = sum(after is not None for after in solved)
     best = task.optimum_bits(*task.test_size)
+    optima = {row.sequences: row.optimum for row in rows if row.optimum is not None}
     if best:
         axes.axhline(best, color="grey", linestyle=":", label="optimum")
+    elif optima:
+        axes.plot(
+            list(optima), list(optima.values()), color="grey", ls=":", label="optimum"
+        )
+    if best or optima:
         axes.legend()
     axes.set_title(f"Cost of {task.doing}, {count} of {len(solved)} seeds solved")
     return figure

@@ -11,20 +11,30 @@ from ntm.runs import files
 from ntm.training.evaluation import COSTS, Result
 from ntm.training.trainer import Evaluation
 
+OLDER_COLUMNS = ["seed", "sequences", "bits", "wrong_bits"]
+
 
 def read_curve(path: Path) -> list[Evaluation]:
     """Return the rows of a curve; a last line that was cut off does not count.
+
+    Older ones have no column for the optimum.
 
     Raises:
         FolderError: the file is missing or damaged.
     """
     header, *lines = _lines(path)
-    _require_columns(path, header.split(","), Evaluation._fields)
+    columns = header.split(",")
+    if columns != OLDER_COLUMNS:
+        _require_columns(path, columns, Evaluation._fields)
     rows = []
     for number, line in enumerate(lines[:-1], start=2):
         try:
-            seed, sequences, bits, wrong = line.split(",")
-            row = Evaluation(int(seed), int(sequences), float(bits), float(wrong))
+            seed, sequences, bits, wrong, *rest = line.split(",")
+            if len(rest) != len(columns) - len(OLDER_COLUMNS):
+                raise ValueError(line)
+            optimum = float(rest[0]) if any(rest) else None
+            counts = int(seed), int(sequences), float(bits), float(wrong)
+            row = Evaluation(*counts, optimum)
         except ValueError as error:
             raise files.FolderError(f"{path}: line {number} is damaged") from error
         rows.append(row)
@@ -50,7 +60,11 @@ def append_curve(path: Path, rows: Iterable[Evaluation]) -> None:
     Raises:
         FolderError: it could not be written.
     """
-    lines = [f"{r.seed},{r.sequences},{r.bits:.6g},{r.wrong_bits:.6g}\n" for r in rows]
+    lines = [
+        f"{r.seed},{r.sequences},{r.bits:.6g},{r.wrong_bits:.6g},"
+        f"{'' if r.optimum is None else format(r.optimum, '.6g')}\n"
+        for r in rows
+    ]
     with files.refused(path, how="could not be written: "):
         if not path.exists():
             lines.insert(0, ",".join(Evaluation._fields) + "\n")

@@ -29,13 +29,21 @@ from ntm.training.stacked import groups, side_by_side, stacked_models
 class Evaluation(NamedTuple):
     """How one seed did on fresh sequences of the largest size: a row of the curve.
 
-    sequences seen so far · bits and wrong bits per sequence, means over the evaluation.
+    sequences seen so far · bits and wrong bits per sequence, means over the evaluation
+    · optimum: what the best answers to the same sequences cost, None where nothing is
+    left to chance (see ``optimum_of`` of the task) or an older version wrote it.
     """
 
     seed: int
     sequences: int
     bits: float
     wrong_bits: float
+    optimum: float | None = None
+
+    @property
+    def excess(self) -> float | None:
+        """Mean cost of a sequence above the optimum; None where there is none."""
+        return None if self.optimum is None else self.bits - self.optimum
 
 
 class Stopped(NamedTuple):
@@ -207,8 +215,14 @@ class Trainer:
         logits = self.stacked(self.ema, batch.inputs)
         bits = cost_in_bits(logits, batch).mean(dim=-1).tolist()
         wrong = wrong_bits(logits, batch).double().mean(dim=-1).tolist()
+        best = self.task.optimum_of(one)
+        optimum = None if best is None else float(best.double().mean())
         rows = zip(self.settings.seeds, bits, wrong, self.active.tolist(), strict=True)
-        return [Evaluation(s, self.sequences, b, w) for s, b, w, runs in rows if runs]
+        return [
+            Evaluation(seed, self.sequences, cost, bad, optimum)
+            for seed, cost, bad, runs in rows
+            if runs
+        ]
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all that is needed to go on from here."""
@@ -320,18 +334,30 @@ def learning_rate_at(settings: Settings, sequences: int) -> float:
 SOLVED = 0.1
 """A seed is solved when the median wrong bits of ten evaluations are below this."""
 
+SOLVED_EXCESS = 0.005
+"""The same of its cost above the optimum, as a share of the optimum, where chance
+decides what is right: there half of the bits may be wrong in the best of answers."""
+
 
 def solved_after(curve: Iterable[Evaluation]) -> dict[int, int | None]:
     """Return for each seed after how many sequences it was solved; None if never.
 
-    Solved: the median of ten successive evaluations is below `SOLVED`.
+    Solved: the median of ten successive evaluations is below `SOLVED`, or below
+    `SOLVED_EXCESS` where all ten have an optimum.
     """
-    wrong: dict[int, list[float]] = {}
+    seen: dict[int, list[Evaluation]] = {}
     solved: dict[int, int | None] = {}
     for row in curve:
-        mine = wrong.setdefault(row.seed, [])
-        mine.append(row.wrong_bits)
-        is_solved = len(mine) >= 10 and statistics.median(mine[-10:]) < SOLVED
+        mine = seen.setdefault(row.seed, [])
+        mine.append(row)
+        is_solved = len(mine) >= 10 and _are_solved(mine[-10:])
         if solved.setdefault(row.seed, None) is None and is_solved:
             solved[row.seed] = row.sequences
     return solved
+
+
+def _are_solved(rows: Sequence[Evaluation]) -> bool:
+    shares = [(r.bits - r.optimum) / r.optimum for r in rows if r.optimum]
+    if len(shares) == len(rows):
+        return statistics.median(shares) < SOLVED_EXCESS
+    return statistics.median(row.wrong_bits for row in rows) < SOLVED
