@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
+import tiny
 import torch
 from bs4 import BeautifulSoup
 from matplotlib.colors import to_rgb
@@ -150,6 +151,18 @@ def test_a_curve_of_what_chance_decides_has_its_optimum_beside_it(
     _, (ax,) = figures.panels(1, 3)
     figures.learning_curves(ax, rows, "memory", value="excess")
     assert ax.lines[-1].get_ydata().tolist() == [136 - 137, 132 - 141]
+
+
+def test_a_number_below_0_is_seen_in_the_picture_of_a_sequence() -> None:
+    """Priorities go from -1 to 1; bits, and where the heads are, from 0 to 1."""
+    settings = tiny.settings(
+        task="priority-sort", task_options={"bits": 2, "vectors": 6, "highest": 3}
+    )
+    figure = run_figures.sequence(settings.make_model(0), settings, (6, 3))
+    first, *others = (ax.images[0] for ax in figure.axes)
+    assert first.get_array()[2].min() < -0.2
+    assert (first.norm.vmin, first.norm.vmax) == (-1, 1)
+    assert {(image.norm.vmin, image.norm.vmax) for image in others} == {(0, 1)}
 
 
 def test_the_drawing_names_all_that_the_equations_of_a_step_name() -> None:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 from torch import nn
 
-from ntm.book.figures import learning_curves
+from ntm.book.figures import SIGNED, learning_curves
 from ntm.machine import NTM
 from ntm.runs import files, tables
 from ntm.tasks import Size, Task
@@ -80,8 +80,14 @@ def sequence(model: nn.Module, settings: Settings, size: Size) -> Figure:
     for axes, (name, panel) in zip(
         figure.subplots(len(panels), sharex=True), panels.items(), strict=True
     ):
+        lowest = -1 if (panel < 0).any() else 0
         axes.imshow(
-            panel.T.numpy(), aspect="auto", interpolation="nearest", vmin=0, vmax=1
+            panel.T.numpy(),
+            aspect="auto",
+            interpolation="nearest",
+            vmin=lowest,
+            vmax=1,
+            cmap=SIGNED if lowest else None,
         )
         axes.set_ylabel(name)
     axes.set_xlabel("step")
