@@ -78,8 +78,8 @@ def keep(run: Path, folder: Path) -> None:
     files.write_bytes(folder / SEEDS, save(whole))
     tables.write_curve(folder / files.CURVE, finished.curve)
     card = files.read_json(run / files.CARD)
-    for name in ("seed", "chosen", "results"):
-        del card[name]
+    for name in ("seed", "chosen", "results", "weights", "weights_sha256"):
+        del card[name]  # of the one seed that the run itself has kept
     files.write_json(folder / files.CARD, card)
 
 

@@ -27,10 +27,21 @@ try() {
 }
 
 # The reported seeds of book/protocol.md, and what is published of them.
-run reported-feedforward --controller feedforward --seeds 1000:1032 --sequences 40000 \
-  --training-locations 6 10 14 18 22 22 64 --training-strengths 0.5 1 --evaluate-every 1000
-$python book/_tools/count.py copy-feedforward --keep "$runs/reported-feedforward" --store --most 1000
-$python book/_tools/count.py copy-feedforward --ship
+few="--training-locations 6 10 14 18 22 22 64 --training-strengths 0.5 1"
+for controller in feedforward lstm; do
+  run "reported-$controller" --controller "$controller" --seeds 1000:1032 --sequences 40000 \
+    $few --evaluate-every 1000
+  $python book/_tools/count.py "copy-$controller" --keep "$runs/reported-$controller" --store --most 1000
+  $python book/_tools/count.py "copy-$controller" --ship
+done
+
+# The same without a part, 16 of these seeds.
+for part in content gate shift sharpening; do
+  $python book/_tools/ablations.py train copy --model "no-$part" --controller feedforward \
+    --seeds 1000:1016 --sequences 40000 $few --evaluate-every 1000 --out "$runs/no-$part"
+done
+$python book/_tools/ablations.py train copy --model uniform --controller feedforward \
+  --seeds 1000:1016 --sequences 40000 $few --evaluate-every 1000 --out "$runs/uniform"
 
 # Development, seeds 0 to 31.  Runs L and M of "What makes it learn".
 for controller in lstm feedforward; do
