@@ -229,6 +229,30 @@ def test_lengths_and_repeats_are_all_alike_and_their_channel_is_standardised() -
     assert 0 not in shown
 
 
+def test_some_sizes_have_fewer_repeats_and_no_other_length() -> None:
+    """Drawn three times in all: one repeat with probability E[H(k) / k], 0.50 of 10."""
+    task, own = RepeatCopy(fewer_share=1.0), generator()
+    lengths, repeats = zip(*(task.draw_size(own) for _ in range(10_000)), strict=True)
+    assert abs(sum(lengths) / 10_000 - 5.5) < 0.1
+    likely = sum(sum(1 / j for j in range(1, k + 1)) / k for k in range(1, 11)) / 10
+    assert abs(repeats.count(1) / 10_000 - likely) < 0.02
+    assert max(repeats) <= 10
+    some = RepeatCopy(fewer_share=0.25)
+    ones = [some.draw_size(own)[1] for _ in range(10_000)].count(1)
+    assert abs(ones / 10_000 - (0.25 * likely + 0.75 * 0.1)) < 0.02
+
+
+def test_sequences_to_repeat_may_be_uneven_as_those_to_copy_are() -> None:
+    fair, uneven = (
+        RepeatCopy(biased_share=share).batch(generator(), 1000, 10, 2).targets
+        for share in (0.0, 1.0)
+    )
+    for targets, spread in ((fair, 0.056), (uneven, 0.289)):
+        shares = targets[11:21, :, :8].mean(dim=(0, 2))
+        assert_close(shares.std(), torch.tensor(spread), rtol=0.1, atol=0)
+        assert torch.equal(targets[11:21], targets[21:31])
+
+
 def test_a_repeat_copy_is_exact_only_with_its_end_marker() -> None:
     batch = RepeatCopy(longest=4).batch(generator(), 1, 4, 3)
     logits = answer(batch, 9.0)
@@ -247,6 +271,8 @@ def test_a_repeat_copy_is_exact_only_with_its_end_marker() -> None:
         ({"most_repeats": 1}, "most_repeats: got 1, needs at least 2"),
         ({"most_repeats": 9}, "most_repeats: got 9, needs an even number"),
         ({"most_repeats": 4000}, "most_repeats: got 4000, needs fewer: on their chann"),
+        ({"biased_share": 2.0}, "biased_share: got 2.0, needs 0 ≤ biased_share ≤ 1"),
+        ({"fewer_share": -0.5}, "fewer_share: got -0.5, needs 0 ≤ fewer_share ≤ 1"),
     ],
 )
 def test_an_impossible_repeat_copy_is_refused(
@@ -311,7 +337,8 @@ def test_an_option_that_is_none_is_refused_by_name(
 def test_options_may_come_as_text() -> None:
     given = {"longest": "4", "end_marker": "false"}
     made = RepeatCopy(**options.from_text(RepeatCopy, given))
-    assert made == RepeatCopy(longest=4, end_marker=False)
+    learning = RepeatCopy.learning
+    assert made == RepeatCopy(longest=4, end_marker=False, **learning)
     assert options.from_text(Copy, {"biased_share": "0.25"})["biased_share"] == 0.25
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -32,6 +33,11 @@ class RepeatCopy(Task):
             With an odd number the one in the middle would be 0 on its channel, as if it
             had not been given.
         end_marker: whether an end marker is asked for.
+        biased_share: the share of sequences in which a one is not as likely as a zero:
+            how likely is drawn for each of these, evenly from 0 to 1.
+        fewer_share: the share of sizes whose repeats are drawn twice more, each time
+            evenly from 1 to what was drawn before: most often 1, seldom more than 3.
+            A machine learns to copy first, then to begin again, and to count last.
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
@@ -43,11 +49,14 @@ class RepeatCopy(Task):
     doing = "repeat copying"
     size_names = ("length", "repeats")
     example = "10110010 01100101 3"
+    learning = MappingProxyType({"biased_share": 0.5, "fewer_share": 0.5})
 
     bits: int = 8
     longest: int = 10
     most_repeats: int = 10
     end_marker: bool = True
+    biased_share: float = 0.0
+    fewer_share: float = 0.0
 
     def __post_init__(self) -> None:
         require_whole(1, bits=self.bits, longest=self.longest)
@@ -63,6 +72,11 @@ class RepeatCopy(Task):
                 f"most_repeats: got {self.most_repeats}, needs fewer: on their channel "
                 f"neighbours would be only {smallest:.1g} apart"
             )
+        for name in ("biased_share", "fewer_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name}: got {getattr(self, name)}, needs 0 ≤ {name} ≤ 1"
+                )
 
     @property
     def input_size(self) -> int:
@@ -102,10 +116,13 @@ class RepeatCopy(Task):
 
     def draw_size(self, generator: torch.Generator) -> Size:
         """Return a random length and a random number of repeats."""
-        length, repeats = (
-            int(torch.randint(1, most + 1, (), generator=generator))
-            for most in (self.longest, self.most_repeats)
-        )
+
+        def up_to(most: int) -> int:
+            return int(torch.randint(1, most + 1, (), generator=generator))
+
+        length, repeats = up_to(self.longest), up_to(self.most_repeats)
+        if self.fewer_share and torch.rand((), generator=generator) < self.fewer_share:
+            repeats = up_to(up_to(repeats))
         return (length, repeats)
 
     def batch(self, generator: torch.Generator, batch_size: int, *size: int) -> Batch:
@@ -123,6 +140,10 @@ class RepeatCopy(Task):
         require_whole(1, batch_size=batch_size, length=length, repeats=repeats)
         shape = (length, batch_size, self.bits)
         vectors = torch.randint(0, 2, shape, generator=generator).float()
+        if self.biased_share:
+            bias, likely = torch.rand(2, batch_size, 1, generator=generator)
+            ones = (torch.rand(shape, generator=generator) < likely).float()
+            vectors = torch.where(bias < self.biased_share, ones, vectors)
         return self._ask(vectors, repeats)
 
     def from_words(self, words: Sequence[str]) -> Batch:
