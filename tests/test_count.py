@@ -73,6 +73,15 @@ def test_an_enlarged_memory_is_for_machines_that_have_one() -> None:
     ]
 
 
+def test_what_is_repeated_is_counted_by_length_and_repeats() -> None:
+    """Of ten vectors ten times a sequence asks for 101, the end marker among them."""
+    task, wanted = TASKS["repeat-copy"](), count.trials(Settings(task="repeat-copy"))
+    assert task.test_size in [trial.size for trial in wanted]
+    assert {(10, 20), (20, 10)} <= {trial.size for trial in wanted}
+    assert {trial.memory_locations for trial in wanted} == {128}
+    assert count.sequences(task, Trial((10, 10), 128)) == 199
+
+
 @each_run
 def test_the_weights_are_those_that_the_table_tells_of(folder: Path) -> None:
     """The seeds with most and fewest wrong bits at 20 vectors, on fewer sequences."""

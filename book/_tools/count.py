@@ -33,15 +33,21 @@ SEEDS = "seeds.safetensors"
 VECTORS = 20_000
 """Vectors that a seed is asked for at each size, in as many sequences as that takes."""
 
-NEAR = {
+NEAR: dict[str, list[int] | list[tuple[int, ...]]] = {
     "copy": [*range(1, 21), *range(30, 130, 10)],
     "associative-recall": [*range(2, 7), 8, 10, 12, 15, 20],
+    "repeat-copy": [
+        *((length, k) for length in (1, 2, 5, 10) for k in range(1, 11)),
+        *((10, k) for k in (11, 12, 15, 20)),
+        *((20, k) for k in (1, 2, 5, 10)),
+    ],
 }
 """Of each task the sizes at which a memory has the locations of its settings."""
 
-FAR = {
+FAR: dict[str, list[tuple[int, int]]] = {
     "copy": [(500, 1024), (1000, 1024), (1000, 2048), (10_000, 16_384)],
     "associative-recall": [(20, 256), (50, 512)],
+    "repeat-copy": [],
 }
 """And those at which it has been enlarged; an LSTM without one is not asked there."""
 
@@ -56,11 +62,11 @@ def trials(settings: Settings) -> list[Trial]:
     """Return the sizes of the protocol, and how many locations there are for each."""
     if settings.task not in NEAR:
         raise SystemExit(f"count.py: no protocol for {settings.task} yet")
-    near, far = NEAR[settings.task], FAR[settings.task]
+    near = [n if isinstance(n, tuple) else (n,) for n in NEAR[settings.task]]
     if settings.model == "baseline":
-        return [Trial((n,)) for n in near]
-    own = settings.memory_locations
-    return [Trial((n,), own) for n in near] + [Trial((n,), m) for n, m in far]
+        return [Trial(size) for size in near]
+    own, far = settings.memory_locations, FAR[settings.task]
+    return [Trial(size, own) for size in near] + [Trial((n,), m) for n, m in far]
 
 
 def sequences(task: Task, trial: Trial) -> int:
