@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 python=${PYTHON:-.venv/bin/python}
 device=${DEVICE:-cpu}
 runs=${RUNS:-runs}
+task=copy
 
 # run NAME OPTION...: train into $runs/NAME, or go on with it.
 run() {
@@ -16,7 +17,7 @@ run() {
   if [ -e "$runs/$name/settings.json" ]; then
     $python -m ntm resume "$runs/$name" --device "$device"
   else
-    $python -m ntm train copy --out "$runs/$name" --device "$device" "$@"
+    $python -m ntm train "$task" --out "$runs/$name" --device "$device" "$@"
   fi
 }
 
@@ -42,6 +43,18 @@ for part in content gate shift sharpening; do
 done
 $python book/_tools/ablations.py train copy --model uniform --controller feedforward \
   --seeds 1000:1016 --sequences 40000 $few --evaluate-every 1000 --out "$runs/uniform"
+
+# Associative recall: development, then reported seeds, of the LSTM controller alone.
+task=associative-recall
+for controller in lstm feedforward; do
+  run "recall-dev-$controller" --controller "$controller" --seeds 0:8 \
+    --sequences 40000 --training-locations 32 64 --evaluate-every 1000
+done
+run reported-recall-lstm --controller lstm --seeds 1000:1016 \
+  --sequences 60000 --training-locations 32 64 --evaluate-every 1000
+$python book/_tools/count.py recall-lstm --keep "$runs/reported-recall-lstm" --store
+$python book/_tools/count.py recall-lstm --ship
+task=copy
 
 # Development, seeds 0 to 31.  Runs L and M of "What makes it learn".
 for controller in lstm feedforward; do
