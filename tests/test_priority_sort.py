@@ -81,6 +81,40 @@ def test_only_the_right_order_is_exact() -> None:
     assert wrong_bits(logits, batch).tolist() == [4]
 
 
+def test_the_ranks_said_by_hand() -> None:
+    """Ranks 0 to 3 are 100, 111, 001 and 111 again, of which the first two are due."""
+    words = ["001:-0.2", "111:0.5", "100:0.8", "111:-1"]
+    for delimiter in (False, True):
+        task = PrioritySort(bits=3, highest=2, delimiter=delimiter)
+        batch = task.from_words(words)
+
+        def said(*answers: str, task: Any = task, batch: Any = batch) -> list[int]:
+            logits = torch.full_like(batch.targets, 9.0)
+            given = torch.tensor([[float(bit) for bit in word] for word in answers])
+            logits[-2:, 0] = given - 0.5
+            ranks = task.ranks_said(logits, batch)
+            assert ranks.shape == (2, 1)
+            return ranks[:, 0].tolist()
+
+        assert said("100", "111") == [0, 1]
+        assert said("111", "100") == [1, 0]
+        assert said("101", "001") == [0, 2]  # one bit from 100, from 111 and from 001
+
+
+def test_the_right_answers_are_said_to_be_in_order_also_where_vectors_are_alike() -> (
+    None
+):
+    task = PrioritySort(bits=2)
+    batch = task.batch(generator(), 50, 20, 16)
+    said = task.ranks_said(2 * batch.targets - 1, batch)
+    assert torch.equal(said, torch.arange(16).unsqueeze(-1).expand(16, 50))
+    alike = PrioritySort(bits=8).batch(generator(), 50, 9, 9)
+    flipped = torch.cat([alike.targets[:9], alike.targets[9:].flip(0)])
+    ranks = PrioritySort(bits=8).ranks_said(2 * flipped - 1, alike)
+    share = (ranks == torch.arange(8, -1, -1).unsqueeze(-1)).double().mean()
+    assert share > 0.9  # where two are alike, the nearer one is meant
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

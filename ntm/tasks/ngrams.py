@@ -36,7 +36,7 @@ class NGrams(Task):
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
 
-    Chapter: *Copying*.
+    Chapter: *Dynamic n-grams*.
     """
 
     name = "n-grams"
@@ -134,7 +134,7 @@ def draw(table: Tensor, chances: Tensor, context: int) -> Tensor:
     Returns:
         ``(length, batch)``, of 0 and 1.
 
-    Chapter: *Copying*.
+    Chapter: *Dynamic n-grams*.
     """
     # Plain numbers: a tensor function takes longer to call than a step has to do.
     sequences = []
@@ -166,7 +166,7 @@ def optimal_prediction(bits: Tensor, context: int = 5) -> Tensor:
     Raises:
         ValueError: there are no more bits than a context has.
 
-    Chapter: *Copying*.
+    Chapter: *Dynamic n-grams*.
     """
     require_whole(context + 1, length=len(bits))
     whole = bits.reshape(len(bits), -1).to(torch.int64)
@@ -192,7 +192,7 @@ def optimal_cost(bits: Tensor, context: int = 5) -> Tensor:
         bits: of 0 and 1, ``(length, …)``.
         context: how many bits the next one depends on.
 
-    Chapter: *Copying*.
+    Chapter: *Dynamic n-grams*.
     """
     one = optimal_prediction(bits, context)
     return -torch.where(bits > 0.5, one, 1 - one).log2().sum(dim=0)

@@ -29,7 +29,7 @@ class PrioritySort(Task):
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
 
-    Chapter: *Copying*.
+    Chapter: *Priority sort*.
     """
 
     name = "priority-sort"
@@ -112,6 +112,32 @@ class PrioritySort(Task):
         shown = vectors_from_words(vectors, self.bits)
         highest = min(len(words), self.highest)
         return self._ask(shown, torch.tensor(priorities), highest)
+
+    def ranks_said(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return which of the vectors shown each answer is, by rank, 0 the highest.
+
+        It is the one with the fewest wrong bits; of several alike, the one whose rank
+        is nearest to the rank that is due.  The order is right where all ranks are
+        0, 1, 2, …
+
+        Args:
+            logits: ``(time, batch, bits)``.
+            batch: sequences of this task, of one size.
+
+        Returns:
+            ``(highest, batch)``, whole numbers.
+
+        Chapter: *Priority sort*.
+        """
+        asked = batch.mask[:, 0] > 0
+        number = int((~asked).sum()) - self.delimiter
+        priorities = batch.inputs[:number, :, self.bits]
+        order = priorities.argsort(dim=0, descending=True, stable=True).unsqueeze(-1)
+        ranked = batch.inputs[:number, :, : self.bits].take_along_dim(order, dim=0)
+        differs = (logits[asked] > 0).unsqueeze(1) != (ranked > 0.5).unsqueeze(0)
+        due, rank = torch.arange(int(asked.sum())), torch.arange(number)
+        away = (rank - due.unsqueeze(-1)).abs().unsqueeze(-1)
+        return (differs.sum(dim=-1) * number + away).argmin(dim=1)
 
     def _ask(self, vectors: Tensor, priorities: Tensor, highest: int) -> Batch:
         number, batch_size, _ = vectors.shape
