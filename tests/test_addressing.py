@@ -194,6 +194,32 @@ def test_strength_0_weighs_all_locations_alike() -> None:
     )
 
 
+@pytest.mark.parametrize("context", [1, 3, 5])
+@pytest.mark.parametrize("strength", [0.0, 2.0, 20.0])
+def test_a_soft_look_hears_each_sign_through_noise(
+    context: int, strength: float
+) -> None:
+    """Among all rows of so many signs the weight is a product over the signs."""
+    rows = [[2 * (n >> j & 1) - 1 for j in range(context)] for n in range(2**context)]
+    key = rows[-2]
+    ours = addressing.content_weighting(tensor(rows), tensor(key), strength)
+    for row, weight in zip(rows, ours.tolist(), strict=True):
+        product = 1.0
+        for k, c in zip(key, row, strict=True):
+            product /= 1 + math.exp(-2 * strength / context * k * c)
+        assert weight == pytest.approx(product)
+
+
+def test_a_priority_as_a_direction_is_as_similar_as_its_sine() -> None:
+    """To a key that points up, when the angle above the level is a quarter of pi."""
+    up = tensor([1.0, 0.0])
+    for priority in (-1.0, -0.3, 0.0, 0.5, 1.0):
+        angle = math.pi / 4 * priority
+        row = [math.sin(angle), math.cos(angle)]
+        (similarity,) = addressing.cosine_similarity(up, tensor([row])).tolist()
+        assert similarity == pytest.approx(math.sin(angle))
+
+
 def test_several_keys_look_at_one_memory() -> None:
     rows, keys = torch.randn(2, 6, 4), torch.randn(2, 3, 4)
     strengths = torch.rand(2, 3)
@@ -247,6 +273,20 @@ def test_a_kernel_may_be_as_wide_as_the_memory() -> None:
     assert_close(
         addressing.shift(tensor(w), tensor(kernel)), tensor(oracle.shift(w, kernel))
     )
+
+
+def test_a_shift_by_any_number_finds_the_place_of_a_priority() -> None:
+    """The two nearest offsets share the kernel; sharpening decides for the nearer."""
+    reach = 8
+    marker = tensor([float(i == reach) for i in range(2 * reach + 1)])
+    for priority in (-1.0, -0.52, 0.0, 0.3, 0.98):
+        x = max(-reach, min(reach, (reach + 0.5) * priority))
+        kernel = [max(0.0, 1 - abs(j - x)) for j in range(-reach, reach + 1)]
+        moved = addressing.shift(marker, tensor(kernel))
+        mean = sum(i * w for i, w in enumerate(moved.tolist())) - reach
+        assert mean == pytest.approx(x)
+        nearest = addressing.sharpen(moved, 50.0)
+        assert nearest[reach + round(x)] > 0.99
 
 
 # --- sharpening ----------------------------------------------------------------------------------
