@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
 
 THEMES = ("light", "dark")
-DESKTOP = {"width": 1300, "height": 900}
+DESKTOP = {"width": 1280, "height": 900}  # a small laptop
 PHONE = {"width": 390, "height": 844}
 LOCAL = ("file:", "data:", "blob:")
 

@@ -87,14 +87,28 @@ def test_every_formula_is_drawn(visit):
     assert not raw, f"{visit}: TeX in the text: {raw}"
 
 
-def test_every_formula_fits_the_column_of_a_screen(visit):
+# Code may scroll on a phone; what it gives, formulas and tables do not scroll anywhere.
+CUT = """() => {
+  const boxes = [...document.querySelectorAll(
+    "article :is(div.math mjx-container, .pst-scrollable-table-container, .cell_output pre)")];
+  const within = [...document.querySelectorAll("article :is(p, li, td, dd) mjx-container:not(div.math *)")];
+  const beyond = (formula) => formula.getBoundingClientRect().right
+    - formula.closest("p, li, td, dd").getBoundingClientRect().right;
+  return [
+    ...boxes.map((box) => [box, box.scrollWidth - box.clientWidth]),
+    ...within.map((formula) => [formula, beyond(formula)]),
+  ].filter(([, pixels]) => pixels > 1).map(([box, pixels]) =>
+    `${Math.ceil(pixels)} pixels of ${box.parentElement.id || box.parentElement.innerText.trim().slice(0, 60)}`);
+}"""
+
+
+def test_nothing_is_cut_on_a_screen_or_a_phone(visit):
     visit.open_dropdowns()
-    wide = visit.page.evaluate(
-        """() => [...document.querySelectorAll("div.math mjx-container")]
-          .filter((formula) => formula.scrollWidth > formula.clientWidth + 1)
-          .map((formula) => `${formula.parentElement.id} is ${formula.scrollWidth - formula.clientWidth} pixels too wide`)"""
-    )
-    assert not wide, f"{visit}: formulas to break into two lines: {wide}"
+    cut = {"a screen": visit.page.evaluate(CUT)}
+    with visit.on_a_phone() as page:
+        cut["a phone"] = page.evaluate(CUT)
+    for place, what in cut.items():
+        assert not what, f"{visit}: cut on {place}: {what}"
 
 
 def test_every_picture_says_what_it_shows(visit):

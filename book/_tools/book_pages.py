@@ -32,6 +32,12 @@ WIDGET, PICTURE = "application/vnd.jupyter.widget-view+json", "image/png"
 GENERATED = {"search": "Search"}
 """The titles of the pages that no one wrote."""
 
+NARROW = 50
+"""Characters of a printed line that fit a phone."""
+
+PREVIEW = "preview.png"
+"""What a link to a page is shown with: `_tools/pictures.py` draws it."""
+
 SHORTEST, ENOUGH, LONGEST = 50, 120, 300
 """Characters of a description: shorter says nothing, longer is cut when shown."""
 
@@ -57,6 +63,24 @@ def mend(soup: BeautifulSoup, pictures: dict[str, Path]) -> None:
     for lines in soup.select(".sig dl, .sig dd"):
         lines["class"] = "sig-line" if lines.name == "dd" else "sig-lines"
         lines.name = "span"
+    for printed in soup.select(".cell_output pre"):
+        if not any(part.get_text() for part in printed.find_all(True)):
+            lines = printed.get_text().splitlines(keepends=True)
+            printed.clear()
+            for line in lines:
+                printed.append(line)
+                if len(line) > NARROW:
+                    # In a box of its own, it goes on below, indented.
+                    part = soup.new_tag("span", attrs={"class": "printed"})
+                    printed.contents[-1].wrap(part)
+    for table in soup.select("table"):
+        # Where its columns do not fit side by side, each number says which it is of.
+        columns = [column.get_text() for column in table.select("thead th")]
+        if columns and not any("\\" in column for column in columns):
+            for row in table.select("tbody tr"):
+                for cell, column in zip(row.select("td"), columns, strict=False):
+                    if cell.get_text(strip=True):
+                        cell["data-column"] = column
     for image in soup.select("img"):
         path = pictures.get(Path(str(image["src"])).name)
         if path is not None and path.suffix == ".png":
@@ -101,11 +125,22 @@ def describe(soup: BeautifulSoup, title: str, book: str) -> str:
     return text
 
 
-def tags(title: str, description: str, book: str, url: str | None) -> str:
-    """Return the page's meta tags for search engines and link previews."""
+def tags(title: str, description: str, book: str, base: str, page: str) -> str:
+    """Return a page's meta tags for search engines and link previews.
+
+    ``base`` is where the book is published, if that is known: only then is there an
+    address for the page and for the picture, as previews need whole ones.
+    """
     properties = {"title": title, "type": "website", "site_name": book}
-    properties |= {"description": description} | ({"url": url} if url else {})
+    properties |= {"description": description}
+    if base:
+        base = base.rstrip("/")
+        properties |= {"url": f"{base}/{page}", "image": f"{base}/_static/{PREVIEW}"}
+        properties |= {"image:width": "1200", "image:height": "630"}
+        properties |= {"image:alt": "The machine: a controller, two heads, a memory."}
+    card = "summary_large_image" if base else "summary"
     lines = [f'<meta name="description" content="{escape(description)}" />']
+    lines.append(f'<meta name="twitter:card" content="{card}" />')
     for name, value in properties.items():
         lines.append(f'<meta property="og:{name}" content="{escape(value)}" />')
     return "\n".join(lines)
@@ -133,13 +168,14 @@ def on_page(
         if meta.get("name") == "description"
     ]
     description = own[0] if own else describe(soup, title, book)
-    url = context.get("pageurl")
+    base = str(app.config.html_baseurl)
     # The other tag in here, the viewport, is in the theme as well.
     # The first page is the book's.
     shared = book if pagename == app.config.root_doc else title
-    context["metatags"] = tags(shared, description, book, url)
+    page = app.builder.get_target_uri(pagename)
+    context["metatags"] = tags(shared, description, book, base, page)
     if pagename == app.config.root_doc:
-        write_entrance(app, tags(book, description, book, url))
+        write_entrance(app, context["metatags"])
 
 
 def write_entrance(app: Sphinx, head: str) -> None:
