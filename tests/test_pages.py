@@ -1,19 +1,25 @@
 """What every page of the built book promises, as far as its files show it."""
 
 import re
+import sys
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from bs4 import BeautifulSoup
 from pages import (
     BOOK,
     ENTRANCE,
     PAGES,
+    ROOT,
     book_title,
     is_elsewhere,
     parse,
     references,
     require_book,
 )
+
+sys.path.append(str(ROOT / "book" / "_tools"))
+import book_pages
 
 HEAVIEST = 400_000  # bytes of a page's own HTML and images
 each_page = pytest.mark.parametrize("page", PAGES)
@@ -118,6 +124,31 @@ def test_a_link_preview_gives_whole_addresses_or_none(page):
             parts = urlsplit(value)
             assert parts.scheme in ("http", "https"), f"{page}: {key} is {value!r}"
             assert parts.netloc, f"{page}: {key} is {value!r}"
+
+
+@pytest.mark.parametrize("page", [ENTRANCE, *PAGES])
+def test_a_link_preview_has_a_picture_where_the_address_of_the_book_is_known(page):
+    pictures = parse(page).head.select('meta[property="og:image"]')
+    for picture in pictures:
+        assert (BOOK / "_static" / str(picture["content"]).rpartition("/")[2]).is_file()
+    large = said(page, "twitter:card") == "summary_large_image"
+    assert len(pictures) == large, f"{page}: {len(pictures)} pictures"
+
+
+def test_a_published_page_names_its_address_and_its_picture():
+    title, url = "Memory", "https://example.org/ntm"
+    text = book_pages.tags(
+        title, "What it holds.", "The book", f"{url}/", "book/x.html"
+    )
+    head = BeautifulSoup(text, "html.parser")
+    said = {
+        str(m.get("property", m.get("name"))): str(m["content"])
+        for m in head.select("meta")
+    }
+    assert said["og:url"] == f"{url}/book/x.html"
+    assert said["og:image"].startswith(f"{url}/_static/")
+    assert (BOOK / said["og:image"].removeprefix(f"{url}/")).is_file()
+    assert said["twitter:card"] == "summary_large_image"
 
 
 @each_page

@@ -118,6 +118,13 @@ class Drawing:
                 raise ValueError(f"lit: got {part!r}, needs one of {', '.join(PARTS)}")
         self.lit = lit
 
+    def svg(self, ink: str) -> str:
+        """Return the drawing as an SVG file, in an ink: outside a page it has none."""
+        size = (
+            f'xmlns="http://www.w3.org/2000/svg" width="440" height="396" color="{ink}"'
+        )
+        return self._repr_html_().replace("<svg", f"<svg {size}", 1) + "\n"
+
     def _repr_html_(self) -> str:
         look = dict.fromkeys(PARTS, "dim" if self.lit else "")
         look |= dict.fromkeys(self.lit, "lit")
