@@ -5,7 +5,7 @@ NOTEBOOK ?= $(wildcard book/*.ipynb)
 SEED ?= 0
 # The pages show functions and tests from their source files, so these are inputs too;
 # directories are listed for their changed date, which tells that a file was removed.
-INPUTS := $(shell find Makefile _config.yml _toc.yml CITATION.cff book/. ntm/. tests/. \
+INPUTS := $(shell find Makefile _config.yml _toc.yml CITATION.cff CHANGELOG.md book/. ntm/. tests/. \
   \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -o -print)
 
 help: ## print this list

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import ntm
 from ntm.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +39,7 @@ def test_the_examples_print_what_is_written_under_them(
 def test_every_file_that_is_named_exists(text: str) -> None:
     named = set(re.findall(r"\b(?:book|tests|ntm)/[\w/]+\.\w+", text))
     named |= {name for name in re.findall(r"\]\(([^)]+)\)", text) if ":" not in name}
+    named |= set(re.findall(r'(?:src|srcset)="([^"]+)"', text))
     missing = sorted(
         n for n in named if n != "book/yours.ipynb" and not (ROOT / n).exists()
     )
@@ -56,3 +58,6 @@ def test_the_citation_names_the_book_and_the_paper() -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     assert citation["title"] == config["title"]
     assert "1410.5401" in str(citation["references"])
+    assert citation["version"] == ntm.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^## (.+)", changes)[0] == ntm.__version__
