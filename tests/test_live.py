@@ -41,6 +41,7 @@ MAKE: dict[str, Any] = {
     "walk": live.Walk,
     "trace": trace,
     "play": live.Play,
+    "controller": live.Controller,
 }
 every_figure = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE.keys())
 
@@ -195,6 +196,8 @@ def test_a_machine_is_shown_with_its_rank_among_its_seeds() -> None:
         ("play", "words", "", "words: "),
         ("play", "words", "10110010 " * 21, "words: got 21, needs at most 20"),
         ("play", "locations", 33, "locations: got 33, needs one of 3 to 16384"),
+        ("controller", "level", 4, "level"),
+        ("controller", "step", 9, "step: got 9, needs a whole number from 0 to 8"),
         ("play", "length", 0, "length: got 0, needs one of 1 to 10000"),
     ],
 )

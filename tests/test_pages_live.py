@@ -279,6 +279,14 @@ def recorded() -> Trace:
 
 def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return what `ntm` computes for the settings that a figure shows."""
+    if "you are the controller" in label:
+        gated = (shown["content"], shown["previous"], shown["gate"])
+        shifted = (shown["gated"], shown["kernel"])
+        return {
+            "gated": addressing.interpolate(*gated),
+            "shifted": addressing.shift(*shifted),
+            "sharpened": addressing.sharpen(shown["shifted"], shown["exponent"]),
+        }
     if "reading" in label:
         return {"read_vector": memory.read(shown["memory"], shown["weighting"])}
     if "writing" in label:

@@ -33,6 +33,7 @@ try {
   // Every figure will say that its state is missing.
 }
 const modules = new Map();
+const styles = new Set();
 for (const { state } of Object.values(states)) {
   if (state._esm && !modules.has(state._esm)) {
     const module = load(state._esm);
@@ -45,8 +46,8 @@ async function enliven(view) {
   const values = states[JSON.parse(view.textContent).model_id]?.state;
   if (values?.format !== FORMAT || !values._esm) throw new Error("its state is missing or of another version");
   const { default: figure } = await modules.get(values._esm);
-  if (!document.getElementById("live-figures"))
-    document.head.append(Object.assign(document.createElement("style"), { id: "live-figures", textContent: values._css }));
+  if (!styles.has(values._css)) document.head.append(Object.assign(document.createElement("style"), { textContent: values._css }));
+  styles.add(values._css);
   const box = document.createElement("div");
   box.className = "live";
   await figure.render({ model: modelOf(structuredClone(values)), el: box });

@@ -6,7 +6,8 @@ browser, in the JavaScript files beside this one.  Both compute with the same fu
 `ntm.machine` here, `machine.js` there.
 """
 
+from ntm.book.live._controller import Controller
 from ntm.book.live._figures import Address, Memory, Trace, Walk
 from ntm.book.live._machine import Play
 
-__all__ = ["Address", "Memory", "Play", "Trace", "Walk"]
+__all__ = ["Address", "Controller", "Memory", "Play", "Trace", "Walk"]

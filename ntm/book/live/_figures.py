@@ -179,7 +179,7 @@ class Address(LiveFigure):
     """
 
     _esm = script("address.js")
-    _css = style()
+    _css = style("address.css")
 
     stages = traitlets.Enum(["content", "gate", "shift", "sharpen"]).tag(sync=True)
     rows = traitlets.List(traitlets.Unicode()).tag(sync=True)

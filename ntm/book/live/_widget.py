@@ -154,13 +154,14 @@ def script(*names: str) -> str:
     return "\n".join((HERE / part).read_text("utf-8") for part in parts)
 
 
-def style() -> str:
-    """Return the style sheet, with the book's colours for light and for dark."""
+def style(*names: str) -> str:
+    """Return the style sheet of a figure, with the book's colours, light and dark."""
     light = "\n".join(f"  --ntm-{name}: {code};" for name, code in COLOURS.items())
     dark = "\n".join(
         f"  --ntm-{name}: {on_dark(code)};" for name, code in COLOURS.items()
     )
-    sheet = (HERE / "figures.css").read_text("utf-8")
+    parts = ("figures.css", *names)
+    sheet = "\n".join((HERE / part).read_text("utf-8") for part in parts)
     return (
         f".ntm-figure {{\n{light}\n  --ntm-ground: #fff;\n  --ntm-focus: #0b6aa2;\n}}\n"
         ':is(html[data-theme="dark"], [data-jp-theme-light="false"]) .ntm-figure {\n'

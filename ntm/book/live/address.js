@@ -65,6 +65,7 @@ function render({ model, el }) {
     const kernel = model.get("kernel");
     change(model, { kernel: kernel.length === 3 ? [0, ...kernel, 0] : narrowed(kernel) });
   });
+  taps.hidden = names.length < 5; // a tap a location at most
   const narrowed = ([a, b, c, d, e]) => [a + b, c, d + e];
   const headings = () => {
     const row = make("div", { className: "numbers", ariaHidden: "true" }, make("span"));
