@@ -229,17 +229,16 @@ def test_lengths_and_repeats_are_all_alike_and_their_channel_is_standardised() -
     assert 0 not in shown
 
 
-def test_some_sizes_have_fewer_repeats_and_no_other_length() -> None:
-    """Drawn three times in all: one repeat with probability E[H(k) / k], 0.50 of 10."""
-    task, own = RepeatCopy(fewer_share=1.0), generator()
-    lengths, repeats = zip(*(task.draw_size(own) for _ in range(10_000)), strict=True)
-    assert abs(sum(lengths) / 10_000 - 5.5) < 0.1
-    likely = sum(sum(1 / j for j in range(1, k + 1)) / k for k in range(1, 11)) / 10
-    assert abs(repeats.count(1) / 10_000 - likely) < 0.02
-    assert max(repeats) <= 10
-    some = RepeatCopy(fewer_share=0.25)
-    ones = [some.draw_size(own)[1] for _ in range(10_000)].count(1)
-    assert abs(ones / 10_000 - (0.25 * likely + 0.75 * 0.1)) < 0.02
+def test_repeats_may_begin_with_few_on_the_same_channel() -> None:
+    task, own = RepeatCopy(so_far=3), generator()
+    lengths, repeats = zip(*(task.draw_size(own) for _ in range(1000)), strict=True)
+    assert set(lengths) == set(range(1, 11))
+    assert set(repeats) == {1, 2, 3}
+    assert task.test_size == (10, 10)
+    assert torch.equal(
+        task.batch(generator(), 1, 2, 3).inputs,
+        RepeatCopy().batch(generator(), 1, 2, 3).inputs,
+    )
 
 
 def test_sequences_to_repeat_may_be_uneven_as_those_to_copy_are() -> None:
@@ -272,7 +271,8 @@ def test_a_repeat_copy_is_exact_only_with_its_end_marker() -> None:
         ({"most_repeats": 9}, "most_repeats: got 9, needs an even number"),
         ({"most_repeats": 4000}, "most_repeats: got 4000, needs fewer: on their chann"),
         ({"biased_share": 2.0}, "biased_share: got 2.0, needs 0 ≤ biased_share ≤ 1"),
-        ({"fewer_share": -0.5}, "fewer_share: got -0.5, needs 0 ≤ fewer_share ≤ 1"),
+        ({"so_far": 11}, "so_far: got 11, needs at most most_repeats, 10"),
+        ({"so_far": -1}, "so_far: got -1, needs at least 0"),
     ],
 )
 def test_an_impossible_repeat_copy_is_refused(

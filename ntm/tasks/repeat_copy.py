@@ -35,9 +35,9 @@ class RepeatCopy(Task):
         end_marker: whether an end marker is asked for.
         biased_share: the share of sequences in which a one is not as likely as a zero:
             how likely is drawn for each of these, evenly from 0 to 1.
-        fewer_share: the share of sizes whose repeats are drawn twice more, each time
-            evenly from 1 to what was drawn before: most often 1, seldom more than 3.
-            A machine learns to copy first, then to begin again, and to count last.
+        so_far: the most repeats of a sequence in training, 0 for as many as there are.
+            A machine learns to copy first, then to begin again, and to count last: a
+            run with 1, one with 2 that begins with its machines, and so on.
 
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
@@ -49,14 +49,14 @@ class RepeatCopy(Task):
     doing = "repeat copying"
     size_names = ("length", "repeats")
     example = "10110010 01100101 3"
-    learning = MappingProxyType({"biased_share": 0.5, "fewer_share": 0.5})
+    learning = MappingProxyType({"biased_share": 0.5, "so_far": 0})
 
     bits: int = 8
     longest: int = 10
     most_repeats: int = 10
     end_marker: bool = True
     biased_share: float = 0.0
-    fewer_share: float = 0.0
+    so_far: int = 0
 
     def __post_init__(self) -> None:
         require_whole(1, bits=self.bits, longest=self.longest)
@@ -72,11 +72,16 @@ class RepeatCopy(Task):
                 f"most_repeats: got {self.most_repeats}, needs fewer: on their channel "
                 f"neighbours would be only {smallest:.1g} apart"
             )
-        for name in ("biased_share", "fewer_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"{name}: got {getattr(self, name)}, needs 0 ≤ {name} ≤ 1"
-                )
+        if not 0 <= self.biased_share <= 1:
+            raise ValueError(
+                f"biased_share: got {self.biased_share}, needs 0 ≤ biased_share ≤ 1"
+            )
+        require_whole(0, so_far=self.so_far)
+        if self.so_far > self.most_repeats:
+            raise ValueError(
+                f"so_far: got {self.so_far}, needs at most most_repeats, "
+                f"{self.most_repeats}"
+            )
 
     @property
     def input_size(self) -> int:
@@ -116,13 +121,11 @@ class RepeatCopy(Task):
 
     def draw_size(self, generator: torch.Generator) -> Size:
         """Return a random length and a random number of repeats."""
-
-        def up_to(most: int) -> int:
-            return int(torch.randint(1, most + 1, (), generator=generator))
-
-        length, repeats = up_to(self.longest), up_to(self.most_repeats)
-        if self.fewer_share and torch.rand((), generator=generator) < self.fewer_share:
-            repeats = up_to(up_to(repeats))
+        most = self.so_far or self.most_repeats
+        length, repeats = (
+            int(torch.randint(1, most + 1, (), generator=generator))
+            for most in (self.longest, most)
+        )
         return (length, repeats)
 
     def batch(self, generator: torch.Generator, batch_size: int, *size: int) -> Batch:
