@@ -39,6 +39,7 @@ MAKE: dict[str, Any] = {
     "content": lambda: live.Address("content"),
     "sharpen": live.Address,
     "walk": live.Walk,
+    "border": live.Border,
     "trace": trace,
     "play": live.Play,
     "controller": live.Controller,
@@ -99,6 +100,36 @@ def test_a_walk_shifts_and_sharpens_as_often_as_it_says() -> None:
         kept = addressing.sharpen(addressing.shift(kept, figure.kernel), 2)
     assert_close(figure.blurred, blurred)
     assert_close(figure.weighting, kept)
+
+
+@pytest.mark.parametrize("exponent", [1.1, 1.5, 2.0, 3.0, 5.0])
+def test_a_head_on_one_side_of_the_border_keeps_its_place_and_no_other(
+    exponent: float,
+) -> None:
+    most = live.Border(exponent=exponent).most_leak
+    for leak, keeps in ((most - 0.005, True), (most + 0.005, False)):
+        figure = live.Border(leak=leak, exponent=exponent)
+        assert (float(figure.due[300]) > 0.3) is keeps
+        assert (float(figure.ratios[-1]) < 1) is keeps
+
+
+def test_the_border_is_where_the_paper_and_pencil_say() -> None:
+    assert live.Border(exponent=2).most_leak == pytest.approx(1 / 5)
+    assert live.Border(exponent=1).most_leak == 0
+    assert live.Border(exponent=1.0001).most_leak < 1e-4
+
+
+def test_the_ratio_is_that_of_a_head_that_takes_its_steps() -> None:
+    figure = live.Border(leak=0.21, exponent=2)
+    weighting = [1.0] + [0.0] * 399
+    for step in range(1, len(figure.ratios)):
+        moved = [0.79 * weighting[i - 1] + 0.21 * weighting[i] for i in range(400)]
+        weighting = [w**2 / sum(w**2 for w in moved) for w in moved]
+        ratio = weighting[step - 1] / weighting[step]
+        assert float(figure.ratios[step]) == pytest.approx(ratio)
+        assert float(figure.due[step]) == pytest.approx(weighting[step])
+    assert step == 21
+    assert ratio > 1
 
 
 def test_a_trace_shows_the_machine_itself() -> None:
@@ -191,6 +222,8 @@ def test_a_machine_is_shown_with_its_rank_among_its_seeds() -> None:
         ("walk", "steps", 51, "steps: got 51, needs a whole number from 0 to 50"),
         ("walk", "steps", 1.5, "needs a whole number from 0 to 50"),
         ("walk", "kernel", [0, 0, 1, 0, 0], "got 5 numbers, needs 3"),
+        ("border", "leak", 0.6, "leak: got 0.6, needs a number from 0 to 0.5"),
+        ("border", "exponent", 0.9, "exponent: got 0.9, needs a number from 1 to 5"),
         ("trace", "step", 7, "step: got 7, needs a whole number from 0 to 6"),
         ("play", "words", "101", "words: bits: got 101, needs 8 of 0 and 1"),
         ("play", "words", "", "words: "),

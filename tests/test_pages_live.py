@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from torch import Tensor
 
 import ntm
 from ntm import addressing, memory, pretrained
+from ntm.book.live import Border
 from ntm.book.live._machine import LENGTHS, packed
 from ntm.machine import Trace
 from ntm.tasks import Copy
@@ -318,6 +320,10 @@ def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
             kept = addressing.shift(kept, shown["kernel"])
             kept = addressing.sharpen(kept, shown["exponent"])
         return {"blurred": blurred, "kept": kept}
+    if "border" in label:
+        film = bordering(shown).film[[1, 10, 30, 100, 300]]
+        due = bordering(shown).due[[1, 10, 30, 100, 300]]
+        return {"weight": torch.stack([due, film.amax(1)])}
     if "your bits" in label:
         return played(shown)
     assert "trained machine" in label, label
@@ -326,6 +332,11 @@ def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
         "write": trace.write.weighting[at, 0, 0].double(),
         "read": trace.read.weighting[at, 0, 0].double(),
     }
+
+
+def bordering(shown: dict[str, Tensor]) -> Border:
+    """Return the figure of the border as Python has it."""
+    return Border(leak=float(shown["leak"]), exponent=float(shown["exponent"]))
 
 
 def played(shown: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -603,6 +614,55 @@ def test_a_trace_plays_and_is_scrubbed(browser: Browser) -> None:
     visit.page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 10)
     assert int(assert_right(figure)["step"]) == 8
     assert not visit.complaints
+    visit.context.close()
+
+
+def test_the_border_is_drawn_as_python_computes_it(browser: Browser) -> None:
+    visit = Visit(browser)
+    visit.go("book/far.html")
+    (figure,) = figures(visit.page)
+    for name in ("γ = 2, ℓ = 0.21", "Level, but not in place", "γ = 2, ℓ = 0.20"):
+        press(figure, name)
+        drawn = {
+            line: [(float(x), -float(y)) for x, y in pairs]
+            for line, pairs in figure.evaluate(
+                """(figure) => [...figure.querySelectorAll("polyline")].map((line) =>
+                  [line.dataset.line, line.getAttribute("points").split(" ").map((pair) => pair.split(","))])"""
+            )
+        }
+        python = bordering(assert_right(figure))
+        ratios = python.ratios.tolist()
+        web = [(0.0, 0.0)]
+        for before, after in pairwise(ratios):
+            web += [(before, after), (after, after)]
+        wanted = {
+            "cobweb": web,
+            "due": list(enumerate(python.due.tolist())),
+            "largest": list(enumerate(python.film.amax(1).tolist())),
+            "here": [(python.leak, python.exponent)] * 2,
+            "border": [
+                (Border(exponent=exponent).most_leak, exponent)
+                for _, exponent in drawn["border"]
+            ],
+        }
+        for line, points in wanted.items():
+            assert drawn[line] == [pytest.approx(p, abs=PRECISION) for p in points]
+        r = python.leak / (1 - python.leak)
+        for x, y in drawn["curve"]:
+            assert y == pytest.approx((x + r) ** python.exponent)
+        keeps = python.leak <= python.most_leak + PRECISION
+        said = "keeps its place" if keeps else "falls behind"
+        assert said in figure.get_attribute("aria-label")
+    assert keeps, "at exactly one fifth it does"
+    visit.context.close()
+
+
+def test_the_border_fits_a_phone_with_all_that_is_moved(browser: Browser) -> None:
+    visit = Visit(browser)
+    visit.go("book/far.html")
+    with visit.on_a_phone() as page:
+        (figure,) = figures(page)
+        assert figure.bounding_box()["height"] <= 760
     visit.context.close()
 
 

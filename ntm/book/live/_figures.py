@@ -1,4 +1,4 @@
-"""The four live figures, as Python sees them."""
+"""The live figures of addresses, memories and heads, as Python sees them."""
 
 import json
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from torch import Tensor
 from ntm import addressing, memory
 from ntm.book import figures
 from ntm.book.live._widget import (
+    HERE,
     LiveFigure,
     Number,
     Numbers,
@@ -43,6 +44,9 @@ VOICE = ["pitch", "pace", "laughter", "accent"]
 
 STRONGEST, SHARPEST = 50.0, 20.0
 """The ends of the sliders of key strength and exponent."""
+
+BORDER_STEPS = 300
+"""Of the head in the figure of the border."""
 
 
 def _named(
@@ -320,6 +324,76 @@ class Walk(LiveFigure):
         kernel: Tensor = proposal["value"]
         self.require("kernel", kernel, 3, "offset from −1 to 1")
         return kernel
+
+
+class Border(LiveFigure):
+    """A head that leaves a part of its weight behind in each step, and sharpens.
+
+    ``leak`` and ``exponent`` can be set and move the sliders; ``most_leak`` is what the
+    exponent bears, and ``film`` what `ntm.addressing` makes of both.
+
+    Raises:
+        traitlets.TraitError: a value that cannot be, and which can.
+    """
+
+    _esm = script("border.js")
+    _css = style() + (HERE / "border.css").read_text("utf-8")
+
+    leak = Number(0.2, 0.0, 0.5)
+    exponent = Number(2.0, 1.0, 5.0)
+
+    @property
+    def most_leak(self) -> float:
+        """The largest leak with which a head keeps its place for ever."""
+        if self.exponent == 1:
+            return 0.0
+        power = self.exponent ** (self.exponent / (self.exponent - 1))
+        return float(1 / (1 + power / (self.exponent - 1)))
+
+    @property
+    def ratios(self) -> Tensor:
+        """The weight behind divided by the weight due, step by step while it is ≤ 1."""
+        x = [0.0]
+        while len(x) <= BORDER_STEPS and x[-1] <= 1:
+            x.append((x[-1] + self.leak / (1 - self.leak)) ** self.exponent)
+        return torch.tensor(x, dtype=torch.float64)
+
+    @property
+    def film(self) -> Tensor:
+        """The weightings of 300 steps and of the start, ``(301, 400)``."""
+        kernel = torch.tensor([0.0, self.leak, 1 - self.leak], dtype=torch.float64)
+        weightings = [torch.eye(400, dtype=torch.float64)[0]]
+        for _ in range(BORDER_STEPS):
+            moved = addressing.shift(weightings[-1], kernel)
+            weightings.append(addressing.sharpen(moved, self.exponent))
+        return torch.stack(weightings)
+
+    @property
+    def due(self) -> Tensor:
+        """The weight on the row that is due, at the start and after each step."""
+        return self.film.diagonal()
+
+    def picture(self) -> Picture:
+        """Return what is on the screen as a still picture."""
+        picture, axes = figures.panels(2, 5.0, height_ratios=[3, 2])
+        x = self.ratios
+        grid = torch.linspace(0, 1.2, 61, dtype=torch.float64)
+        curve = (grid + self.leak / (1 - self.leak)) ** self.exponent
+        axes[0].plot(grid, grid, color=figures.COLOURS["previous"], linewidth=1)
+        axes[0].plot(grid, curve, color=figures.COLOURS["shifted"])
+        web = x.repeat_interleave(2)
+        axes[0].plot(web[:-1], web[1:], color=figures.COLOURS["sharpened"])
+        title = f"leak {self.leak:.2f}, exponent {self.exponent:.2f}"
+        axes[0].set(xlabel="ratio x", ylabel="x′", ylim=(0, 1.2), title=title)
+        axes[1].plot(self.film.amax(1), color=figures.COLOURS["previous"], linewidth=1)
+        axes[1].plot(self.due, color=figures.COLOURS["sharpened"])
+        axes[1].set(
+            xlabel="step",
+            ylabel="weight",
+            ylim=(0, 1.02),
+            title="thick: on the due row; thin: the largest",
+        )
+        return picture
 
 
 class Trace(LiveFigure):
