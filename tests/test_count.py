@@ -9,7 +9,8 @@ import torch
 from test_notebooks import ROOT
 
 from ntm import pretrained
-from ntm.tasks import TASKS
+from ntm.book.counts import counted, machines, reported, share, wilson
+from ntm.tasks import TASKS, Copy
 from ntm.training.evaluation import Trial, evaluate_seeds
 from ntm.training.settings import Settings
 from ntm.training.stacked import StackedModels
@@ -108,3 +109,54 @@ def test_what_is_kept_of_a_run_are_its_averaged_parameters(tmp_path: Path) -> No
     settings, parameters = count.load(tmp_path / "kept")
     assert settings == run.settings
     assert torch.equal(parameters, run.training.ema)
+
+
+def test_a_share_has_the_interval_of_the_protocol() -> None:
+    assert [round(100 * end) for end in wilson(32, 32)] == [89, 100]
+    assert [round(100 * end) for end in wilson(20, 20)] == [84, 100]
+    assert share(27, 32) == "27 of 32 (68–93 %)"
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 7), (3, 7), (29, 32), (1, 1000)])
+def test_an_end_of_the_interval_is_a_share_at_which_the_count_just_surprises(
+    count: int, of: int
+) -> None:
+    for end in wilson(count, of):
+        away = abs(count / of - end)
+        if away > 0:
+            assert away == pytest.approx(1.959964 * (end * (1 - end) / of) ** 0.5)
+
+
+def test_no_reported_seeds_are_none(tmp_path: Path) -> None:
+    assert reported(tmp_path) is None
+    found = reported(count.MACHINES / "copy-feedforward")
+    assert found is not None
+    assert all(len(rows) == 32 for rows in found.rows.values())
+    assert list(found.rows) == sorted(found.rows)
+
+
+@each_run
+def test_every_seed_is_a_machine_again(folder: Path) -> None:
+    settings, parameters = count.load(folder)
+    found = machines(folder)
+    assert list(found) == [*settings.seeds]
+    stacked = StackedModels(settings.make_model(0))
+    assert torch.equal(stacked.stack(list(found.values())), parameters)
+
+
+def test_the_counted_sequences_are_those_that_were_counted() -> None:
+    folder = count.MACHINES / "copy-feedforward"
+    settings, task = count.load(folder)[0], Copy()
+    shown = []
+
+    class Listening(StackedModels):
+        def __call__(self, parameters, inputs, **settings):
+            shown.append(inputs[:, 0])
+            return torch.zeros(*inputs.shape[:-1], 8)
+
+    listening = Listening(settings.make_model(0))
+    eight = torch.zeros(8, listening.size)
+    evaluate_seeds(listening, eight, task, (120,), 167, count.PUBLISHED, 128)
+    assert torch.equal(
+        counted(task, 120, 128, 167).inputs, torch.cat(shown, 1)[:, :167]
+    )
