@@ -34,7 +34,10 @@ for controller in feedforward lstm; do
     $few --evaluate-every 1000
   $python book/_tools/count.py "copy-$controller" --keep "$runs/reported-$controller" --store --most 1000
   $python book/_tools/count.py "copy-$controller" --ship
+  $python book/_tools/write_slips.py "copy-$controller" >"book/machines/copy-$controller/slips.csv"
 done
+# A read head that loses its place, step by step.
+$python book/_tools/write_slips.py copy-feedforward --lost 1000 8 >book/machines/copy-feedforward/lost-step.csv
 
 # The same without a part, 16 of these seeds.
 for part in content gate shift sharpening; do
@@ -78,17 +81,10 @@ for controller in lstm feedforward; do
   try "copy-$controller" 10000 16384 1
 done
 
-# What write heads do while they answer, after either stage; and two variants.
-$python book/_tools/write_heads.py "$runs/lstm-first" "$runs/copy-lstm" \
-  "$runs/feedforward-first" "$runs/copy-feedforward" >"$runs/heads.csv"
-run few-28 --controller feedforward --seeds 0:32 --init-from "$runs/feedforward-first" \
-  --training-locations 28 $second
+# A quarter of the sequences uneven, not half.
 for controller in lstm feedforward; do
   run "k-quarter-$controller" --controller "$controller" --seeds 0:32 --task.biased-share 0.25
 done
-
-# How a write head loses a step: the first of the LSTM's seeds that does, on this sequence.
-$python book/_tools/write_lost_step.py "$runs/copy-lstm" 10 5000 8192 >"$runs/lost-step.csv"
 
 # The LSTM without a memory, for comparison (its seeds were trained one by one, as many as
 # there was time for), and the paper's own recipe.

@@ -1,0 +1,193 @@
+"""Where heads lose their place: ``write_slips.py NAME > book/machines/NAME/slips.csv``.
+
+Every seed of ``book/machines/NAME`` gets again the sequences of 1,000 vectors that it
+was counted on, with 1,024 locations: all of them if it made a mistake there, else the
+first four.  One row a sequence says whether the heads were where they should be until
+60 vectors were answered, the first vector for which one was not, and what it was told
+in that step or before when it lost most of its weight on the row that was due; in how
+many of the first 200 steps the read head had more than a fifth of its weight on one
+row, and its weight on the row with which the answer begins.  Where the heads should be
+is read off the same seed's copies of 120 vectors.  ``--lost SEED SEQUENCE`` prints the
+steps of the answer around such a vector instead.
+"""
+
+import argparse
+import csv
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import count
+import torch
+from torch import Tensor, nn
+
+from ntm import pretrained
+from ntm.book.counts import counted
+from ntm.machine import NTM
+from ntm.tasks import Batch, Copy, wrong_bits
+
+SHORT, LONG = (120, 128), (1000, 1024)
+ANSWERED = 60
+AROUND = 6
+EARLY, FOCUSED = 200, 0.2
+
+
+class Told(NamedTuple):
+    """What one head did and was told, each ``(time, sequences)`` but for the kernel."""
+
+    place: Tensor
+    weighting: list[Tensor]
+    kernel: Tensor
+    exponent: Tensor
+    gate: Tensor
+
+
+def follow(
+    machine: NTM, batch: Batch, length: int, locations: int
+) -> tuple[Told, Told, Tensor]:
+    """Return what the write head and the read head did, and the wrong bits so far."""
+    last = min(2 * length + 1, length + 1 + ANSWERED)
+    state = machine.initial_state(batch.inputs.shape[1], locations)
+    # Row by row: three times as fast where nothing is compiled.
+    state = state._replace(memory=state.memory.contiguous())
+    outputs = []
+    heads: tuple[list[Any], list[Any]] = ([], [])
+    for x in batch.inputs[:last].unbind(0):
+        logits, state, trace = machine._step(x, state)
+        outputs.append(logits)
+        for head, at, told in zip(
+            heads,
+            (trace.write, trace.read),
+            (trace.params.write, trace.params.read),
+            strict=True,
+        ):
+            weighting = at.weighting[:, 0]
+            head.append(
+                (
+                    weighting.argmax(-1),
+                    weighting,
+                    told.kernel[:, 0],
+                    told.exponent.view(-1),
+                    told.gate.view(-1),
+                )
+            )
+    shown = Batch(*(part[:last] for part in batch))
+    wrong = wrong_bits(torch.stack(outputs), shown)
+    write, read = (
+        Told(torch.stack(p), list(w), *(torch.stack(x) for x in (k, e, g)))
+        for p, w, k, e, g in (zip(*head, strict=True) for head in heads)
+    )
+    return write, read, wrong
+
+
+def habits(machine: NTM, task: Copy) -> tuple[int, int]:
+    """Return how the write head moves, and how many vectors ahead the reads are.
+
+    As in most copies of 120 vectors.  They are one ahead if the first vector is read in
+    the step of the delimiter, or if vectors are written one step late.
+    """
+    length, locations = SHORT
+    write, read, _ = follow(machine, counted(task, *SHORT, count=10), length, locations)
+    moves = ((write.place[1:length] - write.place[: length - 1]) % locations).flatten()
+    (pace, _), *_ = Counter(moves.tolist()).most_common(1)
+    apart = (read.place[length + 1 :] - write.place[1] + pace) % locations
+    steps = torch.arange(len(apart)).unsqueeze(1)
+    ahead = ((apart * pace) % locations - steps) % locations
+    if pace not in (1, locations - 1):
+        raise SystemExit(f"the write head moves by {pace}")
+    (most, _), *_ = Counter(ahead.flatten().tolist()).most_common(1)
+    return (1 if pace == 1 else -1), most if most < locations / 2 else most - locations
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("name")
+    parser.add_argument("--lost", type=int, nargs=2)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    folder: Path = count.MACHINES / options.name
+    settings, parameters = count.load(folder)
+    task, published = settings.make_task(), pretrained.trials(folder)
+    assert isinstance(task, Copy)
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    if not options.lost:
+        noted = ["wrong_bits", "focused", "begin"]
+        slips = ["write_slip", "read_slip", "leak", "exponent"]
+        out.writerow(["seed", "sequence", *noted, *slips])
+    for row, seed in enumerate(settings.seeds):
+        if options.lost and seed != options.lost[0]:
+            continue
+        machine = settings.make_model(0)
+        assert isinstance(machine, NTM)
+        nn.utils.vector_to_parameters(parameters[row], machine.parameters())
+        length, locations = LONG
+        (result,) = [r for r in published[seed] if r.where == LONG]
+        many = result.sequences if result.wrong_bits else 4
+        pace, ahead = habits(machine, task)
+        write, read, wrong = follow(
+            machine, counted(task, *LONG, count=many), length, locations
+        )
+        # From the second step on: some machines write one step late.
+        written = write.place[1] + pace * torch.arange(-1, length - 1).unsqueeze(1)
+        read_from = (written[ahead : ahead + ANSWERED]) % locations
+        written %= locations
+        if ahead < 0:
+            raise SystemExit(f"seed {seed} reads {-ahead} late")
+        for k in range(many):
+            if options.lost:
+                if k == options.lost[1]:
+                    lose(out, read, k, read_from[:, k], pace, length + 1)
+                continue
+            slips, cause = [], ["", ""]
+            for head, start, due in (
+                (write, 1, written[1:, k]),
+                (read, length + 1, read_from[:, k]),
+            ):
+                late = (head.place[start:, k][: len(due)] != due).nonzero().flatten()
+                slips.append(int(late[0]) + (head is write) if len(late) else "")
+                if len(late):
+                    on_due = weights_on(head, k, start, due[: int(late[0]) + 1])
+                    fell = on_due - torch.cat([torch.ones(1), on_due[:-1]])
+                    step = start + int(fell.argmin())
+                    leak = 1 - head.kernel[step, k].max().item()
+                    cause = [f"{leak:.4f}", f"{head.exponent[step, k].item():.4f}"]
+            begin = weights_on(read, k, length + 1, read_from[:1, k]).item()
+            largest = torch.stack([w[k].max() for w in read.weighting[:EARLY]])
+            focused = int((largest > FOCUSED).sum())
+            numbers = [int(wrong[k]), focused, f"{begin:.4f}"]
+            out.writerow([seed, k, *numbers, *slips, *cause])
+        sys.stdout.flush()
+
+
+def weights_on(head: Told, k: int, start: int, due: Tensor) -> Tensor:
+    """Return a head's weights on the rows that are due, from a step on."""
+    steps = head.weighting[start : start + len(due)]
+    return torch.stack([w[k, row] for w, row in zip(steps, due, strict=True)])
+
+
+def lose(out: Any, read: Told, k: int, due: Tensor, pace: int, start: int) -> None:
+    """Print the steps around the first in which a read head is not where it is due."""
+    locations = read.weighting[0].shape[-1]
+    first = int((read.place[start:, k][: len(due)] != due).nonzero()[0])
+    out.writerow(
+        ["vector", "move", "stay", "back", "exponent", "gate", "due", "behind"]
+    )
+    for vector in range(max(0, first - AROUND), first + AROUND):
+        told = read.kernel[start + vector, k]
+        move, stay, back = (told[1 + pace * by].item() for by in (1, 0, -1))
+        weighting = read.weighting[start + vector][k]
+        rows = due[vector], (due[vector] - pace) % locations
+        numbers = [
+            *(move, stay, back),
+            read.exponent[start + vector, k].item(),
+            read.gate[start + vector, k].item(),
+            *(weighting[row].item() for row in rows),
+        ]
+        out.writerow([vector, *(f"{number:.6g}" for number in numbers)])
+
+
+if __name__ == "__main__":
+    main()
