@@ -42,7 +42,7 @@ def load(name: str | Path, kind: type[Recurrent[Any]] = NTM) -> Recurrent[Any]:
         TypeError: it is of another kind.
         ntm.runs.files.FolderError: its files are damaged.
 
-    Chapter: *Copying*.
+    Chapter: *How fast and how surely*.
     """
     from ntm import pretrained  # late, so that importing ntm costs no more than torch
     from ntm.runs import trained

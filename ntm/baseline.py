@@ -25,7 +25,7 @@ class Baseline(Recurrent[Carried]):
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
 
-    Chapter: *Copying*.
+    Chapter: *How fast and how surely*.
     """
 
     def __init__(

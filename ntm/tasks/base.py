@@ -45,7 +45,7 @@ class Task(abc.ABC):
         learning: options that shape the sequences of training alone, and what they are
             in a run unless told otherwise; machines are judged without them.
 
-    Chapter: *Copying*.
+    Chapter: *How fast and how surely*.
     """
 
     name: ClassVar[str]
@@ -199,7 +199,7 @@ def cost_in_bits(logits: Tensor, batch: Batch) -> Tensor:
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
 
-    Chapter: *Copying*.
+    Chapter: *How fast and how surely*.
     """
     _check(logits, batch)
     nats = functional.binary_cross_entropy_with_logits(
@@ -214,7 +214,7 @@ def wrong_bits(logits: Tensor, batch: Batch) -> Tensor:
     An output above ½, a logit above 0, counts as 1.  Arguments and errors are those of
     `cost_in_bits`; an answer without a wrong bit is exact.
 
-    Chapter: *Copying*.
+    Chapter: *How fast and how surely*.
     """
     _check(logits, batch)
     wrong = (logits > 0) != (batch.targets > 0.5)

@@ -29,7 +29,7 @@ class Copy(Task):
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
 
-    Chapter: *Copying*.
+    Chapter: *How fast and how surely*.
     """
 
     name = "copy"

@@ -42,7 +42,7 @@ class RepeatCopy(Task):
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
 
-    Chapter: *Copying*.
+    Chapter: *How fast and how surely*.
     """
 
     name = "repeat-copy"

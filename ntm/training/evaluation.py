@@ -123,7 +123,7 @@ def evaluate(
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
 
-    Chapter: *Longer than ever seen*.
+    Chapter: *Farther*.
     """
     require_whole(1, sequences=sequences)
     require_whole(0, seed=seed)
@@ -191,7 +191,7 @@ def evaluate_seeds(
             and they have nothing in common.
         memory_locations: N; None for a model without a memory.
 
-    Chapter: *Longer than ever seen*.
+    Chapter: *Farther*.
     """
     numbers = named(task, size)
     settings = (

@@ -23,7 +23,7 @@ def transcript(model: nn.Module, task: Task, batch: Batch) -> Iterator[str]:
         task: what the sequence is of.
         batch: a single sequence; those after the first are left out.
 
-    Chapter: *Copying*.
+    Chapter: *How fast and how surely*.
     """
     batch = Batch(batch.inputs[:, :1], batch.targets[:, :1], batch.mask[:, :1])
     columns, size = ["input"], task.vector_size
