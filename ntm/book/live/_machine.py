@@ -61,7 +61,7 @@ class Play(LiveFigure):
         ntm.runs.files.FolderError: its files are damaged.
     """
 
-    _esm = script("machine.js", "play.js")
+    _esm = script("machine.js", "face.js", "play.js")
     _css = style()
 
     # As text: a notebook would store lists with a line for each number.

@@ -4,11 +4,7 @@
 const FEW = 20; // vectors that are set by hand and gone through step by step
 const SLICE = 100; // milliseconds of work between two reports
 
-const wordsOf = (vectors) => vectors.map((vector) => vector.join("")).join(" ");
-const vectorsOf = (words) => words.split(" ").map((word) => [...word].map(Number));
-const letterOf = (vector) => String.fromCharCode(parseInt(vector.join(""), 2));
 const grouped = (number) => number.toLocaleString("en");
-const isOne = (logit) => (logit > 0 ? 1 : 0);
 
 // The reader's vectors, and random ones until they are as many as asked for.
 function lengthened(vectors, length) {
@@ -64,90 +60,6 @@ function start(source, sequence, report) {
     sliced();
   }
   return () => ((isStopped = true), worker?.terminate());
-}
-
-// The bits of vectors as cells, a vector a column; `onset` makes them switches, of which
-// the keyboard's arrows reach every one and the tab key one.
-function strip({ name, title, bits, onset }) {
-  const grid = make("div", { className: `bits ${name}` });
-  grid.setAttribute("role", onset ? "group" : "img");
-  let cells = [];
-  let brush;
-  const focus = (x, y) => {
-    const cell = cells[x]?.[y];
-    if (!cell) return;
-    for (const other of cells.flat()) other.tabIndex = other === cell ? 0 : -1;
-    cell.focus();
-  };
-  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const made = (x, y) => {
-    if (!onset) return make("span", { dataset: { name, row: x } });
-    const cell = make("button", { type: "button", tabIndex: x || y ? -1 : 0, dataset: { name, row: x } });
-    const value = () => Number(cell.dataset.value);
-    cell.addEventListener("click", () => brush === undefined && onset(x, y, 1 - value()));
-    cell.addEventListener("pointerdown", ({ pointerType }) => (brush = pointerType === "mouse" ? 1 - value() : undefined));
-    cell.addEventListener("pointerup", () => brush !== undefined && value() !== brush && onset(x, y, brush));
-    // A mouse that is held down paints what it goes over and what it came from.
-    for (const way of ["pointerenter", "pointerleave"])
-      cell.addEventListener(way, ({ buttons }) => buttons & 1 && brush !== undefined && onset(x, y, brush));
-    cell.addEventListener("keydown", (event) => {
-      brush = undefined;
-      const way = arrows[event.key];
-      if (!way) return;
-      event.preventDefault();
-      focus(x + way[0], y + way[1]);
-    });
-    return cell;
-  };
-  const show = (vectors, targets) => {
-    const length = (targets ?? vectors).length;
-    if (cells.length !== length) {
-      cells = Array.from({ length }, (_, x) => Array.from({ length: bits }, (_, y) => made(x, y)));
-      grid.style.setProperty("--columns", length);
-      grid.replaceChildren(...cells.flat());
-    }
-    cells.forEach((column, x) =>
-      column.forEach((cell, y) => {
-        const bit = vectors[x]?.[y];
-        cell.classList.toggle("one", bit === 1);
-        cell.classList.toggle("wrong", bit !== undefined && targets !== undefined && targets[x][y] !== bit);
-        if (bit === undefined) return delete cell.dataset.value;
-        cell.dataset.value = bit;
-        if (!onset) return;
-        cell.setAttribute("aria-pressed", bit === 1);
-        cell.setAttribute("aria-label", `vector ${x + 1}, bit ${y + 1}`);
-      }),
-    );
-    grid.setAttribute("aria-label", `${title}: ${vectors.length ? wordsOf(vectors) : "nothing yet"}`);
-  };
-  const now = (x) => {
-    grid.classList.toggle("running", x >= 0 && x < cells.length);
-    grid.style.setProperty("--now", x);
-  };
-  return { element: grid, show, now };
-}
-
-// Where a head is, a location a row: its weights as bars, and a frame round the strongest.
-function head(name) {
-  const element = make("div", { className: `head ${name}`, role: "img" });
-  const frame = make("div", { className: `frame ${name}` });
-  let rows = [];
-  const show = (weighting) => {
-    if (rows.length !== weighting.length) {
-      rows = Array.from(weighting, () => make("span", { dataset: { name } }));
-      element.replaceChildren(...rows);
-      for (const box of [element, frame]) box.style.setProperty("--locations", weighting.length);
-    }
-    rows.forEach((row, i) => {
-      row.dataset.value = weighting[i];
-      row.style.setProperty("--weight", weighting[i]);
-    });
-    const at = strongest(weighting);
-    frame.style.setProperty("--at", at);
-    element.setAttribute("aria-label", `${name} head: location ${at}, weight ${decimal(weighting[at])}, of ${weighting.length}`);
-    return at;
-  };
-  return { element, frame, show };
 }
 
 // A long copy at a glance: where the heads were, and which vectors came out right.
@@ -253,21 +165,13 @@ function render({ model, el }) {
     if (codes.length) (stop(), take(codes.map((code) => [...code.toString(2).padStart(bits, "0")].map(Number))));
   });
 
-  const [writes, reads] = [head("write"), head("read")];
-  const held = make("div", { className: "memory" });
-  let map;
+  const tape = rows(machine, loudest);
   const vectorMap = (name) => {
     const part = heat({ values: Array(machine.memory_width).fill([0]), title: name, largest: loudest });
     part.element.classList.add("vector");
     return part;
   };
   const [added, seen] = [vectorMap("what is written at this step, a component a column"), vectorMap("what is read at this step, a component a column")];
-  const showMemory = (memory) => {
-    const values = Array.from({ length: machine.memory_width }, (_, c) => memory.map((row) => row[c]));
-    if (map?.size === memory.length) return map.show(values);
-    map = { ...heat({ values, title: "memory after this step, a location a row", largest: loudest }), size: memory.length };
-    held.replaceChildren(map.element, writes.frame, reads.frame);
-  };
   const label = (text) => make("p", { className: "label" }, text);
   const caption = (head, text) => make("strong", { className: `label ${head}` }, text);
   const face = make(
@@ -276,7 +180,7 @@ function render({ model, el }) {
       label("what it says from memory"), said.element, letters[1]),
     make("div", { className: "tape" }, label("memory: a location a row, and both heads"),
       caption("write", "writes"), added.element, make("span"),
-      writes.element, held, reads.element,
+      ...tape.parts,
       make("span"), seen.element, caption("read", "reads")),
   );
   const whole = overview();
@@ -389,9 +293,7 @@ function render({ model, el }) {
       letters[which].replaceChildren(...(spells ? row : []).map((vector) => make("span", {}, letterOf(vector))));
     });
     if (document.activeElement !== typed) typed.value = spells ? vectors.map(letterOf).join("") : "";
-    writes.show(done.state.write[0]);
-    reads.show(done.state.read[0]);
-    showMemory(done.state.memory);
+    tape.show(done.state);
     added.show([...(done.told?.[0].add_vector ?? Array(machine.memory_width).fill(0))].map((x) => [x]));
     seen.show([...done.state.reads[0]].map((x) => [x]));
     return (status.textContent = inOneSentence(state, done));
