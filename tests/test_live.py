@@ -43,6 +43,7 @@ MAKE: dict[str, Any] = {
     "trace": trace,
     "play": live.Play,
     "controller": live.Controller,
+    "tamper": live.Tamper,
 }
 every_figure = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE.keys())
 
@@ -200,6 +201,84 @@ def test_a_machine_is_shown_with_its_rank_among_its_seeds() -> None:
     assert f"{card['parameters']:,} numbers" in figure.hook
 
 
+def test_a_machine_is_tampered_with_as_the_chapter_does_it() -> None:
+    """What each tool does is done here once more, by hand."""
+    figure = live.Tamper(words="10110010 00000001 11111111 01010101", locations=9)
+    machine = ntm.load("copy-feedforward")
+    batch = Copy().from_words(figure.words.split())
+
+    def answer(change: Any, before: int, told: Any = lambda told: told) -> Any:
+        state = machine.initial_state(1, 9)
+        if before:
+            _, state = machine(batch.inputs[:before], state)
+        hook = machine.heads.register_forward_hook(lambda _, __, all_: told(all_))
+        with torch.no_grad():
+            outputs, _ = machine(batch.inputs[before:], change(state))
+        hook.remove()
+        return (outputs[-4:, 0] > 0).long()
+
+    def row(state: Any) -> Any:
+        memory = state.memory.clone()
+        memory[0, 7] = memory[0, 8]
+        return state._replace(memory=memory)
+
+    def moved(state: Any) -> Any:
+        place = torch.eye(9)[7].view(1, 1, 9)
+        return state._replace(weightings=state.weightings._replace(read=place))
+
+    def without(state: Any) -> Any:
+        both = (torch.cat([w[..., :7], w[..., 8:]], -1) for w in state.weightings)
+        memory = torch.cat([state.memory[:, :7], state.memory[:, 8:]], 1)
+        return state._replace(memory=memory, weightings=type(state.weightings)(*both))
+
+    def noisy(state: Any) -> Any:
+        noise = torch.tensor(json.loads(figure.noise))
+        return state._replace(memory=state.memory + 1.5 * noise)
+
+    def same(state: Any) -> Any:
+        return state
+
+    def read(**values: Any) -> Any:
+        return lambda told: told._replace(read=told.read._replace(**values))
+
+    def turned(told: Any) -> Any:
+        return read(kernel=told.read.kernel[..., [2, 1, 0]])(told)
+
+    one = torch.ones(1, 1, 1)
+    wanted: dict[str, Any] = {
+        "overwrite": answer(row, 4),
+        "move": answer(moved, 4),
+        "remove": answer(without, 4),
+        "noise": answer(noisy, 4),
+        "gate": answer(same, 4, read(gate=0 * one)),
+        "exponent": answer(same, 4, read(exponent=one)),
+        "kernel": answer(same, 4, turned),
+    }
+    untouched = answer(same, 4)
+    how = {"row": 7, "other": 8, "head": "read", "when": 5, "amount": 1.5}
+    from_the_browser(figure, **how)
+    for tool, expected in wanted.items():
+        from_the_browser(figure, tool=tool)
+        assert torch.equal(figure.answer, expected), tool
+        off = (expected != untouched).any(-1).nonzero().flatten().tolist()
+        assert figure.changed == off, tool
+    assert len({str(answer) for answer in wanted.values()}) > 4
+
+
+def test_every_intervention_of_the_chapter_is_ready_made() -> None:
+    figure = live.Tamper()
+    told = {json.dumps(ready["how"]) for ready in json.loads(figure.presets)}
+    assert len(told) == len(json.loads(figure.presets)) == 16
+    outcomes = {}
+    for ready in json.loads(figure.presets):
+        from_the_browser(figure, **ready["how"])
+        outcomes[ready["name"]] = figure.changed
+    assert outcomes["overwrite a row"] == [3]
+    assert outcomes["overwrite the first row"] == [*range(8)]
+    for name in ("close the write gate", "mirror both kernels", "some noise"):
+        assert outcomes[name] == []
+
+
 @pytest.mark.parametrize(
     ("make", "name", "value", "said"),
     [
@@ -225,6 +304,10 @@ def test_a_machine_is_shown_with_its_rank_among_its_seeds() -> None:
         ("border", "leak", 0.6, "leak: got 0.6, needs a number from 0 to 0.5"),
         ("border", "exponent", 0.9, "exponent: got 0.9, needs a number from 1 to 5"),
         ("trace", "step", 7, "step: got 7, needs a whole number from 0 to 6"),
+        ("tamper", "when", 0, "when: got 0, needs a step, 1 to 17"),
+        ("tamper", "row", 12, "row: got 12, needs a whole number from 0 to 11"),
+        ("tamper", "prediction", "01", "prediction: got '01', needs 8 of 0 and 1"),
+        ("tamper", "tool", "hammer", "hammer"),
         ("play", "words", "101", "words: bits: got 101, needs 8 of 0 and 1"),
         ("play", "words", "", "words: "),
         ("play", "words", "10110010 " * 21, "words: got 21, needs at most 20"),

@@ -21,8 +21,10 @@ from torch import Tensor
 
 import ntm
 from ntm import addressing, memory, pretrained
+from ntm.book import live
 from ntm.book.live import Border
-from ntm.book.live._machine import LENGTHS, packed
+from ntm.book.live._machine import LENGTHS, letters, packed
+from ntm.book.live._tamper import HEADS, TOOLS
 from ntm.machine import Trace
 from ntm.tasks import Copy
 
@@ -34,7 +36,7 @@ LIVE_PAGES = [
     for page in CHAPTERS
     if "jupyter.widget-view" in (BOOK / page).read_text(encoding="utf-8")
 ] or ["no-page"]
-KILOBYTES = 60  # of JavaScript on a page, less its theme's and MathJax
+KILOBYTES = 64  # of JavaScript on a page, less its theme's and MathJax
 PRECISION = 1e-9
 
 
@@ -159,12 +161,12 @@ def test_both_arithmetics_give_the_same(browser: Browser) -> None:
     print(f"largest difference: {largest:.1e}")
 
 
-def in_the_browser(browser: Browser, function: str, given: Any) -> Any:
+def in_the_browser(browser: Browser, function: str, given: Any, *others: str) -> Any:
     """Return what a JavaScript function makes of both modules and what it is given."""
     page = browser.new_page()
     sources = [
         (EXPLORABLES / name).read_text("utf-8")
-        for name in ("arithmetic.js", "machine.js")
+        for name in ("arithmetic.js", "machine.js", *others)
     ]
     result = page.evaluate(
         f"""async ([source, given]) => {{
@@ -274,7 +276,7 @@ def numbers(figure: Locator) -> dict[str, Tensor]:
 @cache
 def recorded() -> Trace:
     machine = ntm.load("copy-feedforward")
-    short = Copy().batch(torch.Generator().manual_seed(5), 1, 8)
+    short = Copy().from_words(letters("machines").split())
     with torch.no_grad():
         return machine.trace(short.inputs, machine.initial_state(1, 12))[2]
 
@@ -326,6 +328,8 @@ def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"weight": torch.stack([due, film.amax(1)])}
     if "your bits" in label:
         return played(shown)
+    if "tamper" in label:
+        return tampered_with(shown)
     assert "trained machine" in label, label
     trace, at = recorded(), int(shown["step"])
     return {
@@ -358,6 +362,27 @@ def played(shown: dict[str, Tensor]) -> dict[str, Tensor]:
     if step:
         found["write"] = trace.write.weighting[step - 1, 0, 0].double()
         found["read"] = trace.read.weighting[step - 1, 0, 0].double()
+    return found
+
+
+def tampered_with(shown: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what the shipped machine does when it is tampered with as a figure says."""
+    how: dict[str, Any] = {
+        name: int(shown[name])
+        for name in ("row", "other", "when", "step")
+        if name in shown
+    }
+    how["tool"] = TOOLS[int(shown["tool"])]
+    if "head" in shown:
+        how["head"] = list(HEADS)[int(shown["head"])]
+    if "amount" in shown:
+        how["amount"] = float(shown["amount"])
+    figure = live.Tamper(**how)
+    write, read = figure.weightings
+    found = {"write": write[0].double(), "read": read[0].double()}
+    if "answer" in shown:
+        vectors = int(shown["step"]) - 9
+        found["answer"] = figure.answer[:vectors].double().view(shown["answer"].shape)
     return found
 
 
@@ -530,6 +555,8 @@ def test_a_heat_map_is_as_opaque_as_its_numbers_are_large(visit: Visit) -> None:
     for figure in figures(visit.page):
         label = figure.get_attribute("aria-label")
         if figure.locator("canvas").count() == 0 or "your bits" in label:
+            continue
+        if "tamper" in label:
             continue
         shown = assert_right(figure)
         maps = dict(

@@ -9,5 +9,15 @@ browser, in the JavaScript files beside this one.  Both compute with the same fu
 from ntm.book.live._controller import Controller
 from ntm.book.live._figures import Address, Border, Memory, Trace, Walk
 from ntm.book.live._machine import Play
+from ntm.book.live._tamper import Tamper
 
-__all__ = ["Address", "Border", "Controller", "Memory", "Play", "Trace", "Walk"]
+__all__ = [
+    "Address",
+    "Border",
+    "Controller",
+    "Memory",
+    "Play",
+    "Tamper",
+    "Trace",
+    "Walk",
+]

@@ -6,11 +6,8 @@ const BEAT = 350; // milliseconds a step, when it is shown how the answer comes 
 // What is done to the state, once, before a step.
 const STATES = {
   overwrite: ({ memory, ...state }, { row, other }) => ({ ...state, memory: memory.map((old, i) => (i === row ? memory[other] : old)) }),
-  move: (state, { head, row }) => {
-    const moved = Object.fromEntries(headsOf(head).map((name) =>
-      [name, state[name].map((weighting) => weighting.map((_, i) => (i === row ? 1 : 0)))]));
-    return { ...state, ...moved };
-  },
+  move: (state, { head, row }) =>
+    ({ ...state, ...each(head, (name) => state[name].map((weighting) => weighting.map((_, i) => (i === row ? 1 : 0)))) }),
   noise: ({ memory, ...state }, { amount, noise }) =>
     ({ ...state, memory: memory.map((old, i) => old.map((x, c) => x + amount * noise[i][c])) }),
   remove: ({ memory, write, read, ...state }, { row }) => {
@@ -24,19 +21,16 @@ const TOLD = {
   exponent: () => ({ exponent: 1 }),
   kernel: ({ kernel }) => ({ kernel: kernel.slice().reverse() }),
 };
-const headsOf = (head) => (head === "both" ? ["write", "read"] : [head]);
+const each = (head, made) => Object.fromEntries((head === "both" ? ["write", "read"] : [head]).map((name) => [name, made(name)]));
 
 // All steps of a copy that is tampered with: before the first step, and after each.  The
 // state before step number `when` is the one that was changed.
 export function tampered(machine, inputs, locations, { tool, head, when, ...how }) {
-  const each = (make) => Object.fromEntries(headsOf(head).map((name) => [name, make(name)]));
-  const change = (told) => told.map((own) => ({ ...own, ...each((name) => ({ ...own[name], ...TOLD[tool](own[name]) })) }));
+  const change = (told) => told.map((own) => ({ ...own, ...each(head, (name) => ({ ...own[name], ...TOLD[tool](own[name]) })) }));
   const film = [{ state: initial_state(machine, locations) }];
   inputs.forEach((input, t) => {
-    const isNow = t + 1 === when && STATES[tool];
-    if (isNow) film[t] = { ...film[t], state: STATES[tool](film[t].state, { head, ...how }) };
-    const isTold = t + 1 >= when && TOLD[tool];
-    film.push(step(machine, film[t].state, input, isTold ? { change } : {}));
+    if (t + 1 === when && STATES[tool]) film[t] = { ...film[t], state: STATES[tool](film[t].state, { head, ...how }) };
+    film.push(step(machine, film[t].state, input, t + 1 >= when && TOLD[tool] ? { change } : {}));
   });
   return film;
 }
@@ -50,13 +44,14 @@ const TOOLS = { // what each is called, and what it asks for
   noise: ["add noise to the memory", "amount"],
   remove: ["take a location away", "row"],
 };
-const HOW = ["tool", "head", "row", "other", "when", "amount"];
+const LABELS = { tool: "what", head: "head", row: "where", other: "copied from", amount: "how much", when: "before step" };
+const HOW = Object.keys(LABELS);
 const INPUTS = [...HOW, "prediction", "seen", "step"];
 
 function choice({ name, label, options, onchoose }) {
   const select = make("select", { dataset: { name } }, ...options.map(([value, text]) => make("option", { value }, text)));
   select.addEventListener("change", () => onchoose(select.value));
-  const show = (value) => (select.value = select.dataset.value = value);
+  const show = (value) => ((select.value = value), (select.dataset.value = select.selectedIndex));
   return { element: make("label", { className: "choice" }, label, select), show };
 }
 
@@ -100,29 +95,29 @@ function render({ model, el }) {
     stop();
     change(model, { ...values, prediction: "0".repeat(length), seen: false, step: (values.when ?? model.get("when")) - 1 });
   };
-  const select = (name, label, options) =>
-    choice({ name, label, options, onchoose: (value) => put({ [name]: typeof first[name] === "number" ? Number(value) : value }) });
+  const select = (name, options) =>
+    choice({ name, label: LABELS[name], options, onchoose: (value) => put({ [name]: typeof first[name] === "number" ? Number(value) : value }) });
   const places = origin.map((_, i) => [i, place(i)]);
-  const range = (name, label, min, max, step, places) =>
-    slider({ name, label, min, max, step, places, onmove: (value) => put({ [name]: Number(value.toFixed(places)) }) });
+  const range = (name, min, max, step, places) =>
+    slider({ name, label: LABELS[name], min, max, step, places, onmove: (value) => put({ [name]: Number(value.toFixed(places)) }) });
   const preset = choice({
     name: "preset", label: "from the text", options: [[-1, "your own"], ...presets.map(({ name }, i) => [i, name])],
     onchoose: (i) => presets[i] && put(presets[i].how),
   });
   const controls = {
-    tool: select("tool", "what", Object.entries(TOOLS).map(([tool, [name]]) => [tool, name])),
-    head: select("head", "head", ["read", "write", "both"].map((head) => [head, head])),
-    row: select("row", "where", places),
-    other: select("other", "copied from", places),
-    amount: range("amount", "how much", 0, 2, 0.1, 1),
-    when: range("when", "before step", 1, last, 1, 0),
+    tool: select("tool", Object.entries(TOOLS).map(([tool, [name]]) => [tool, name])),
+    head: select("head", ["read", "write", "both"].map((head) => [head, head])),
+    row: select("row", places),
+    other: select("other", places),
+    amount: range("amount", 0, 2, 0.1, 1),
+    when: range("when", 1, last, 1, 0),
   };
 
   const guesses = letters.map((_, k) => make("button", {
     type: "button", className: "guess", dataset: { name: "guess" },
     onclick() {
       const { prediction, seen } = now();
-      if (!seen) change(model, { prediction: replaced([...prediction], k, prediction[k] === "1" ? "0" : "1").join("") });
+      if (!seen) change(model, { prediction: replaced([...prediction], k, 1 - prediction[k]).join("") });
     },
   }));
   const columns = (className, ...children) => {
@@ -141,15 +136,12 @@ function render({ model, el }) {
   let score = [0, 0];
   const see = button("See", () => {
     score = [score[0] + count(outcome(now()), "isRight"), score[1] + length];
-    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    change(model, isStill ? { seen: true, step: last } : { seen: true });
-    if (isStill) return;
-    playing = setInterval(() => {
-      if (!el.isConnected || model.get("step") >= last) return stop();
-      change(model, { step: model.get("step") + 1 });
-    }, BEAT);
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return change(model, { seen: true, step: last });
+    change(model, { seen: true });
+    playing = setInterval(() => (el.isConnected && model.get("step") < last ? go(1) : stop()), BEAT);
   });
-  const by = (text, distance) => button(text, () => (stop(), change(model, { step: model.get("step") + distance })));
+  const go = (distance) => change(model, { step: model.get("step") + distance });
+  const by = (text, distance) => button(text, () => (stop(), go(distance)));
   const [onward, back] = [by("Step", 1), by("Back", -1)];
   const reset = button("Reset", () => (stop(), (score = [0, 0]), change(model, first)));
   const face = make(
@@ -162,18 +154,11 @@ function render({ model, el }) {
   );
   const status = make("p", { className: "status", dataset: { name: "step" } });
 
-  const inWords = ({ tool, head, row, other, when, amount }) => {
-    const [once, on] = [`Before step ${when}`, `From step ${when} on`];
-    const heads = head === "both" ? "both heads" : `the ${head} head`;
-    return {
-      overwrite: `${once}, ${place(row)}, becomes a copy of ${place(other)}.`,
-      move: `${once}, ${heads} moved to ${place(row)}.`,
-      gate: `${on}, gate closed of ${heads}.`,
-      exponent: `${on}, exponent 1 for ${heads}.`,
-      kernel: `${on}, kernel mirrored of ${heads}.`,
-      noise: `${once}, noise of size ${decimal(amount, 1)} on the whole memory.`,
-      remove: `${once}, ${place(row)}, taken away.`,
-    }[tool];
+  const inWords = (state) => {
+    const [name, ...asked] = TOOLS[state.tool];
+    const once = STATES[state.tool] ? `Before step ${state.when}` : `From step ${state.when} on`;
+    const details = asked.map((of) => `; ${LABELS[of]}: ${of in { row: 0, other: 0 } ? place(state[of]) : state[of]}`);
+    return `${once}: ${name}${details.join("")}.`;
   };
   const draw = (state) => {
     const { tool, when, row, seen, step: t, prediction } = state;
@@ -212,7 +197,6 @@ function render({ model, el }) {
   const unmount = mount({
     model, el, inputs: INPUTS, draw, label: "Live figure: tamper with a trained machine",
     parts: [
-      make("p", { className: "hook" }, "Change one thing in the midst of a copy."),
       make("div", { className: "choices" }, preset.element, ...Object.values(controls).map((control) => control.element)),
       face, status, make("p", { className: "about" }, model.get("about")),
     ],
