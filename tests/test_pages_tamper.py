@@ -14,6 +14,7 @@ from browser import LOCAL, READY, Visit
 from pages import BOOK
 from playwright.sync_api import Browser, Locator
 from test_pages_live import (
+    COPIERS,
     VIEW,
     assert_right,
     figures,
@@ -23,7 +24,6 @@ from test_pages_live import (
     tensor,
 )
 
-from ntm import pretrained
 from ntm.book import live
 from ntm.book.live._tamper import HEADS, TOLD, TOOLS
 
@@ -36,7 +36,7 @@ FILMS = """({ TASKS, unpack, tampered }, { packed, task, words, locations, all }
 }"""
 
 
-@pytest.mark.parametrize("name", pretrained.available())
+@pytest.mark.parametrize("name", COPIERS)
 def test_both_sides_tamper_alike(browser: Browser, name: str) -> None:
     """Every tool on every head, early and late: the same bits and the same weightings."""
     figure = live.Tamper(name)
