@@ -52,7 +52,7 @@ function choice({ name, label, options, onchoose }) {
   const select = make("select", { dataset: { name } }, ...options.map(([value, text]) => make("option", { value }, text)));
   select.addEventListener("change", () => onchoose(select.value));
   const show = (value) => ((select.value = value), (select.dataset.value = select.selectedIndex));
-  return { element: make("label", { className: "choice" }, label, select), show };
+  return { element: make("label", { className: "cut" }, label, select), show };
 }
 
 function render({ model, el }) {
@@ -131,7 +131,7 @@ function render({ model, el }) {
   const spelling = columns("letters");
   spelling.ariaHidden = "true";
   const tape = rows(machine, model.get("loudest"));
-  const names = make("div", { className: "names", ariaHidden: "true" });
+  const names = make("div", { className: "origins", ariaHidden: "true" });
 
   let score = [0, 0];
   const see = button("See", () => {
