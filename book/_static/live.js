@@ -20,12 +20,13 @@ function modelOf(values) {
   };
 }
 
-const load = (source) => {
-  const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  return import(address).finally(() => URL.revokeObjectURL(address));
-};
+// At once: an `import` waits for the browser, and the deferred scripts would overtake it.
+function load(source) {
+  const body = source.replace(/^export (default )?/gm, (_, last) => (last ? "return " : ""));
+  return (async () => new Function(`"use strict";\n${body}`)())();
+}
 
-// Their state stands in the head, before this script: the modules load while the page does.
+// Their state stands in the head, before this script.
 let states = {};
 try {
   states = JSON.parse(document.querySelector(STATE).textContent).state;
@@ -45,7 +46,7 @@ for (const { state } of Object.values(states)) {
 async function enliven(view) {
   const values = states[JSON.parse(view.textContent).model_id]?.state;
   if (values?.format !== FORMAT || !values._esm) throw new Error("its state is missing or of another version");
-  const { default: figure } = await modules.get(values._esm);
+  const figure = await modules.get(values._esm);
   if (!styles.has(values._css)) document.head.append(Object.assign(document.createElement("style"), { textContent: values._css }));
   styles.add(values._css);
   const box = document.createElement("div");
@@ -68,9 +69,20 @@ async function put(view) {
   }
 }
 
-// Before the deferred scripts, of which the formulas' is a large one.
+// Each as soon as the page has been read so far, and all before the deferred scripts, of
+// which the formulas' is a large one.
+const begun = new Map();
+function begin() {
+  const isRead = document.readyState !== "loading";
+  for (const view of document.querySelectorAll(VIEWS))
+    if (!begun.has(view) && (isRead || view.textContent.trim().endsWith("}"))) begun.set(view, put(view));
+}
+const reading = new MutationObserver(begin);
+reading.observe(document, { childList: true, subtree: true });
 document.addEventListener("readystatechange", async () => {
   if (document.readyState !== "interactive") return;
-  await Promise.all([...document.querySelectorAll(VIEWS)].map(put));
+  reading.disconnect();
+  begin();
+  await Promise.all(begun.values());
   document.documentElement.dataset.live = performance.now();
 });
