@@ -101,6 +101,8 @@ def test_a_task_of_two_numbers_goes_the_whole_way(
         "longest": 3,
         "most_repeats": 4,
         "end_marker": True,
+        "biased_share": 0.5,
+        "so_far": 0,
     }
     assert "sequences of length 3 to 6 and repeats 4 to 8" in card["chosen"]
     capsys.readouterr()

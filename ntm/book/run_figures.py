@@ -20,13 +20,15 @@ def draw(
 ) -> list[Path]:
     """Draw the curves of all seeds and one sequence; return where the pictures are.
 
+    A machine that came without the curves of its run is drawn without them.
+
     Raises:
         ntm.runs.files.FolderError: they cannot be written there.
     """
-    pictures = {
-        "curve.png": curves(folder, settings.make_task()),
-        "sequence.png": sequence(model, settings, size),
-    }
+    pictures = {}
+    if (folder / files.CURVE).exists():
+        pictures["curve.png"] = curves(folder, settings.make_task())
+    pictures["sequence.png"] = sequence(model, settings, size)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
