@@ -26,7 +26,7 @@ from ntm.book.live import Border
 from ntm.book.live._machine import LENGTHS, letters, packed
 from ntm.book.live._tamper import HEADS, TOOLS
 from ntm.machine import Trace
-from ntm.tasks import Copy
+from ntm.tasks import TASKS, AssociativeRecall, Copy
 
 EXPLORABLES = ROOT / "ntm" / "book" / "live"
 VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]'
@@ -193,15 +193,27 @@ RUN = """({ TASKS, unpack, initial_state, step }, { packed, sequences }) => {
 }"""
 
 
-@pytest.mark.parametrize("name", [*COPIERS, "of many heads"])
+SIZES = {
+    "copy": [(1, 5), (4, 6), (9, 9), (16, 30), (20, 22)],
+    "associative-recall": [(2, 17), (4, 22), (6, 64)],
+}
+"""What is tried of each task: vectors or items, and locations."""
+
+KNOWN = [n for n, card in pretrained.available().items() if card["task"] in SIZES]
+
+
+@pytest.mark.parametrize("name", [*KNOWN, "of many heads"])
 def test_both_machines_are_the_same(browser: Browser, name: str) -> None:
+    task = "copy"
     if name == "of many heads":
         machine = ntm.NTM(9, 8, num_heads=3, controller_size=30, shift_range=2)
     else:
         machine = ntm.load(name)
+        task = pretrained.available()[name]["task"]
     draw = torch.Generator().manual_seed(1)
-    sizes = [(1, 5), (4, 6), (9, 9), (16, 30), (20, 22)]  # vectors, locations
-    batches = [(Copy().batch(draw, 10, length), rooms) for length, rooms in sizes]
+    batches = [
+        (TASKS[task]().batch(draw, 10, size), rooms) for size, rooms in SIZES[task]
+    ]
     sequences = [
         [inputs.tolist(), rooms]
         for batch, rooms in batches
@@ -275,11 +287,19 @@ def numbers(figure: Locator) -> dict[str, Tensor]:
 
 
 @cache
-def recorded() -> Trace:
-    machine = ntm.load("copy-feedforward")
-    short = Copy().from_words(letters("machines").split())
+def recorded(is_recall: bool) -> Trace:
+    if is_recall:
+        machine = ntm.load("recall-lstm")
+        short, rooms = AssociativeRecall().batch(seeded(8), 1, 4), 28
+    else:
+        machine = ntm.load("copy-feedforward")
+        short, rooms = Copy().from_words(letters("machines").split()), 12
     with torch.no_grad():
-        return machine.trace(short.inputs, machine.initial_state(1, 12))[2]
+        return machine.trace(short.inputs, machine.initial_state(1, rooms))[2]
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -332,7 +352,7 @@ def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
     if "tamper" in label:
         return tampered_with(shown)
     assert "trained machine" in label, label
-    trace, at = recorded(), int(shown["step"])
+    trace, at = recorded("recalls" in label), int(shown["step"])
     return {
         "write": trace.write.weighting[at, 0, 0].double(),
         "read": trace.read.weighting[at, 0, 0].double(),

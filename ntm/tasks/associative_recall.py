@@ -31,7 +31,7 @@ class AssociativeRecall(Task):
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
 
-    Chapter: *How fast and how surely*.
+    Chapter: *Associative recall*.
     """
 
     name = "associative-recall"
