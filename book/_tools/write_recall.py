@@ -1,0 +1,135 @@
+"""Look into the machines that recall: writes ``book/recall/``.
+
+``program.csv``: of each reported seed, on 50 sequences of six items, how far the write
+head moves in a step (empty if not always alike), how many answers are exact, also with
+the read gate shut in some steps of the query, and how many are another item once the
+rows of the due item are overwritten with it.
+
+``split.csv``: of the shipped machine, on 1,000 sequences of 20 items, the weight that
+the read head has at the query on the row that is due, and on the next best.
+"""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+import ntm
+from ntm.tasks import AssociativeRecall, Batch, wrong_bits
+
+BOOK = Path(__file__).parents[1]
+TASK = AssociativeRecall()
+SHUT = {
+    "exact": [],
+    "shut_at_vectors": [25, 26, 27],
+    "shut_at_delimiter": [28],
+    "shut_before_delimiter": [24, 25, 26, 27],
+}
+
+
+def drawn(seed: int, sequences: int, items: int) -> tuple[Batch, Tensor, Tensor]:
+    """Return sequences, their items, and which of them is asked for, from 0."""
+    batch = TASK.batch(torch.Generator().manual_seed(seed), sequences, items)
+    vectors = batch.inputs[..., : TASK.bits].unflatten(0, (-1, 4))[:, 1:]
+    same = (vectors[:items] == vectors[items]).all(dim=-1).all(dim=1)
+    return batch, vectors[:items], same.int().argmax(dim=0)
+
+
+def exact(model: ntm.NTM, batch: Batch, shut: list[int]) -> int:
+    """Return how many answers are exact with the read gate shut in these steps."""
+    clock = iter(range(len(batch.inputs)))
+
+    def hook(module: Any, inputs: Any, told: Any) -> Any:
+        gate = told.read.gate * (next(clock) not in shut)
+        return told._replace(read=told.read._replace(gate=gate))
+
+    handle = model.heads.register_forward_hook(hook)
+    outputs, _ = model(batch.inputs, model.initial_state(batch.inputs.shape[1], 64))
+    handle.remove()
+    return int((wrong_bits(outputs, batch) == 0).sum())
+
+
+def program(model: ntm.NTM) -> dict[str, int | None]:
+    """Return a row of ``program.csv``."""
+    batch, items, asked = drawn(5, 50, 6)
+    each, state, places = torch.arange(50), model.initial_state(50, 64), []
+    for inputs in batch.inputs[:25]:
+        _, state = model.step(inputs, state)
+        places.append(state.weightings.write[:, 0].argmax(dim=-1))
+    written, memory = torch.stack(places), state.memory.clone()
+    moves = ((written[10:] - written[9:-1] + 32) % 64 - 32).unique().tolist()
+    other = torch.tensor(
+        [
+            [n for n in range(1, 6) if n not in (a, a + 1)][i % 3]
+            for i, a in enumerate(asked.tolist())
+        ]
+    )  # an item that is neither the query nor due
+    for place in (1, 2, 3, 4):
+        source = written[4 * other + place, each]
+        memory[each, written[4 * asked + 4 + place, each]] = state.memory[each, source]
+    outputs, _ = model(batch.inputs[25:], state._replace(memory=memory))
+    says = (outputs[-3:] > 0) == (items[other, :, each].transpose(0, 1) > 0)
+    return {
+        "moves": moves[0] if len(moves) == 1 else None,
+        **{name: exact(model, batch, shut) for name, shut in SHUT.items()},
+        "says_other": int(says.all(dim=-1).all(dim=0).sum()),
+    }
+
+
+def split(model: ntm.NTM, seed: int) -> list[dict[str, float]]:
+    """Return rows of ``split.csv``, a sequence each."""
+    count, items = 250, 20
+    batch, _, asked = drawn(seed, count, items)
+    each, state, places = torch.arange(count), model.initial_state(count, 128), []
+    outputs, weights = [], {}
+    names = dict(enumerate(("vector_1", "vector_2", "vector_3", "delimiter"), start=81))
+    for step, inputs in enumerate(batch.inputs):
+        output, state = model.step(inputs, state)
+        outputs.append(output)
+        places.append(state.weightings.write[:, 0].argmax(dim=-1))
+        if step in names:
+            # Where it was one step after the same step of the asked item.
+            row = torch.stack(places)[4 * asked + step - 79, each]
+            weight = state.weightings.read[:, 0].clone()
+            weights[f"{names[step]}_due"] = weight[each, row]
+            for beside in (-1, 0, 1):
+                weight[each, (row + beside) % 128] = 0
+            weights[f"{names[step]}_rival"] = weight.amax(dim=-1)
+    wrong = wrong_bits(torch.stack(outputs), batch)
+    return [
+        {"wrong_bits": int(wrong[i])}
+        | {name: round(float(column[i]), 3) for name, column in weights.items()}
+        for i in range(count)
+    ]
+
+
+def write(name: str, rows: list[dict[str, Any]]) -> None:
+    """Write a table."""
+    path = BOOK / "recall" / name
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@torch.no_grad()
+def main() -> None:
+    """Write both tables."""
+    torch.set_num_threads(1)
+    parts = load_file(BOOK / "machines" / "recall-lstm" / "seeds.safetensors")
+    rows = []
+    for row in range(len(parts["initial_row"])):
+        model = ntm.NTM(TASK.input_size, TASK.output_size)
+        model.load_state_dict({name: part[row] for name, part in parts.items()})
+        rows.append({"seed": 1000 + row} | program(model))
+    write("program.csv", rows)
+    shipped: Any = ntm.load("recall-lstm")
+    write("split.csv", [row for seed in range(4) for row in split(shipped, seed)])
+
+
+if __name__ == "__main__":
+    main()
