@@ -290,7 +290,7 @@ def numbers(figure: Locator) -> dict[str, Tensor]:
 def recorded(is_recall: bool) -> Trace:
     if is_recall:
         machine = ntm.load("recall-lstm")
-        short, rooms = AssociativeRecall().batch(seeded(8), 1, 3), 22
+        short, rooms = AssociativeRecall().batch(seeded(8), 1, 3), 20
     else:
         machine = ntm.load("copy-feedforward")
         short, rooms = Copy().from_words(letters("machines").split()), 12

@@ -465,7 +465,8 @@ class Trace(LiveFigure):
         super().__init__(
             recorded=json.dumps(
                 {name: compact(values) for name, values in shown.items()}
-                | {"says": list(says)}
+                | {"says": list(says)},
+                separators=(",", ":"),
             ),
             length=length,
             last=len(asked) - 1,
