@@ -26,7 +26,7 @@ from ntm.book.live import Border
 from ntm.book.live._machine import LENGTHS, letters, packed
 from ntm.book.live._tamper import HEADS, TOOLS
 from ntm.machine import Trace
-from ntm.tasks import TASKS, AssociativeRecall, Copy
+from ntm.tasks import TASKS, AssociativeRecall, Copy, RepeatCopy
 
 EXPLORABLES = ROOT / "ntm" / "book" / "live"
 VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]'
@@ -287,10 +287,14 @@ def numbers(figure: Locator) -> dict[str, Tensor]:
 
 
 @cache
-def recorded(is_recall: bool) -> Trace:
-    if is_recall:
+def recorded(doing: str) -> Trace:
+    """Return the trace of the machine that recalls, repeats or copies in a chapter."""
+    if doing == "recalls":
         machine = ntm.load("recall-lstm")
         short, rooms = AssociativeRecall().batch(seeded(8), 1, 3), 20
+    elif doing == "repeats":
+        machine = ntm.load(ROOT / "book" / "repeat" / "lstm")
+        short, rooms = RepeatCopy().batch(seeded(4), 1, 3, 3), 16
     else:
         machine = ntm.load("copy-feedforward")
         short, rooms = Copy().from_words(letters("machines").split()), 12
@@ -352,7 +356,8 @@ def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
     if "tamper" in label:
         return tampered_with(shown)
     assert "trained machine" in label, label
-    trace, at = recorded("recalls" in label), int(shown["step"])
+    doing = next((word for word in ("recalls", "repeats") if word in label), "copies")
+    trace, at = recorded(doing), int(shown["step"])
     return {
         "write": trace.write.weighting[at, 0, 0].double(),
         "read": trace.read.weighting[at, 0, 0].double(),
