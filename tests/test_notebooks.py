@@ -4,6 +4,8 @@ Cells are named by their place among the code cells, which is also the number th
 JupyterLab shows beside them, and by their first line.
 """
 
+import base64
+import io
 import json
 import re
 import subprocess
@@ -15,6 +17,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
@@ -92,6 +95,15 @@ def test_every_picture_says_in_words_what_it_shows(notebook: Any) -> None:
             assert not re.search(r"\.(png|svg|jpe?g)\b", alt), (
                 f"{name}: {alt!r} names a file"
             )
+
+
+@every_notebook
+def test_every_picture_is_stored_with_few_colours(notebook: Any) -> None:
+    for name, cell in code_cells(notebook):
+        for output in cell.outputs:
+            if packed := output.get("data", {}).get("image/png"):
+                with Image.open(io.BytesIO(base64.b64decode(packed))) as picture:
+                    assert picture.mode == "P", f"{name}: `make refresh` it"
 
 
 @every_notebook

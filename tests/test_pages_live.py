@@ -656,10 +656,14 @@ def test_a_finger_moves_a_bar(browser: Browser) -> None:
 def test_a_trace_plays_and_is_scrubbed(browser: Browser) -> None:
     visit = Visit(browser)
     visit.go(next(page for page in LIVE_PAGES if "heads" in page))
-    (figure,) = figures(visit.page)
+    figure = next(
+        f
+        for f in figures(visit.page)
+        if "trained machine" in (f.get_attribute("aria-label") or "")
+    )
     press(figure, "Play")
     visit.page.wait_for_function(
-        "() => document.querySelector('.ntm-figure input').valueAsNumber >= 2"
+        "() => document.querySelector('.ntm-figure:has(.strips) input').valueAsNumber >= 2"
     )
     press(figure, "Pause")
     film = figure.locator(".strips")

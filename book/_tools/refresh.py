@@ -2,9 +2,12 @@
 
 A notebook is written only when every cell has run, and then all at once.  What would
 differ from run to run (dates, the version of Python, random names of widgets) is left
-out or made the same, so that a file changes only where its outputs do.
+out or made the same, so that a file changes only where its outputs do.  Pictures are
+stored with 256 colours, which the eye cannot tell and which weigh a third.
 """
 
+import base64
+import io
 import os
 import sys
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
+from PIL import Image
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -44,7 +48,23 @@ def run(path: Path) -> str:
     notebook.metadata.update(kernelspec=KERNEL, language_info={"name": "python"})
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = lighter(output.data["image/png"])
     return with_lasting_names(notebook) + "\n"
+
+
+def lighter(picture: str) -> str:
+    """Return a picture, in base64, with 256 colours if it then weighs less."""
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+        few = image.convert("RGBA").quantize(
+            256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+        )
+        few.save(
+            packed := io.BytesIO(), "PNG", optimize=True, dpi=image.info.get("dpi")
+        )
+    new = base64.b64encode(packed.getvalue()).decode()
+    return min(new, picture.replace("\n", ""), key=len)
 
 
 def with_lasting_names(notebook: nbformat.NotebookNode) -> str:
