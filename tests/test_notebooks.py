@@ -98,6 +98,15 @@ def test_every_picture_says_in_words_what_it_shows(notebook: Any) -> None:
 
 
 @every_notebook
+def test_a_chapter_ends_with_five_lines_to_keep(notebook: Any) -> None:
+    if notebook.cells[0].source.startswith("# The machine, alive"):
+        return  # the front page
+    kept = notebook.cells[-1].source.partition("## What to keep\n\n")[2]
+    lines = kept.partition("\n\n")[0].splitlines()
+    assert len([line for line in lines if re.match(r"- |\d\. ", line)]) == 5
+
+
+@every_notebook
 def test_every_picture_is_stored_with_few_colours(notebook: Any) -> None:
     for name, cell in code_cells(notebook):
         for output in cell.outputs:
