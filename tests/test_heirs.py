@@ -269,7 +269,7 @@ def test_at_one_hot_weightings_every_delta_rule_is_a_write(rate: float) -> None:
 
 
 def test_what_write_and_delta_rule_differ_by() -> None:
-    """With e = η and a = η v: by η w(i) (r − M(i)), the row's own content for the mean."""
+    """With e = η and a = η v: by η w(i) (r − M(i)), a row in the place of the mean."""
     m, w, v, rate = rows(), weighting(), vector(), 0.8
     written = memory.write(m, w, rate * ONES, rate * v)
     gap = rate * w.unsqueeze(-1) * (memory.read(m, w) - m)
