@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ntm import pretrained
+from ntm.book.counts import PUBLISHED, SEEDS, VECTORS
 from ntm.runs import files, tables, trained
 from ntm.runs.run import Run
 from ntm.tasks import Task
@@ -29,9 +30,6 @@ from ntm.training.stacked import stacked_models
 
 MACHINES = Path(__file__).parents[1] / "machines"
 SHIPPED = Path(pretrained.__file__).parent
-SEEDS = "seeds.safetensors"
-VECTORS = 20_000
-"""Vectors that a seed is asked for at each size, in as many sequences as that takes."""
 
 NEAR: dict[str, list[int] | list[tuple[int, ...]]] = {
     "copy": [*range(1, 21), *range(30, 130, 10)],
@@ -53,9 +51,6 @@ FAR: dict[str, list[tuple[int, int]]] = {
 
 FEWER: dict[tuple[str, tuple[int, ...]], int] = {("associative-recall", (50,)): 200}
 """Where so many vectors would take hours: how many sequences there are instead."""
-
-PUBLISHED = 1
-"""The seed of the sequences of what is published; development has 0."""
 
 
 def trials(settings: Settings) -> list[Trial]:

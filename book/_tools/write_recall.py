@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 import ntm
+from ntm.book.counts import machines
 from ntm.tasks import AssociativeRecall, Batch, wrong_bits
 
 BOOK = Path(__file__).parents[1]
@@ -120,12 +120,8 @@ def write(name: str, rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Write both tables."""
     torch.set_num_threads(1)
-    parts = load_file(BOOK / "machines" / "recall-lstm" / "seeds.safetensors")
-    rows = []
-    for row in range(len(parts["initial_row"])):
-        model = ntm.NTM(TASK.input_size, TASK.output_size)
-        model.load_state_dict({name: part[row] for name, part in parts.items()})
-        rows.append({"seed": 1000 + row} | program(model))
+    seeds: Any = machines(BOOK / "machines" / "recall-lstm")
+    rows = [{"seed": seed} | program(model) for seed, model in seeds.items()]
     write("program.csv", rows)
     shipped: Any = ntm.load("recall-lstm")
     write("split.csv", [row for seed in range(4) for row in split(shipped, seed)])

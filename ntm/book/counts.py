@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import torch
 
@@ -11,12 +10,18 @@ from ntm import pretrained
 from ntm.recurrent import Recurrent
 from ntm.runs import files
 from ntm.tasks import Batch, Copy
-from ntm.training.evaluation import STREAM, Result
+from ntm.training.evaluation import TOGETHER, Result, fresh
 from ntm.training.settings import Settings
 from ntm.training.trainer import Evaluation
 
 SEEDS = "seeds.safetensors"
 """The weights of all seeds of a run, beside its card."""
+
+VECTORS = 20_000
+"""Vectors that a seed is asked for at each size, in as many sequences as that takes."""
+
+PUBLISHED = 1
+"""The seed of the sequences of what is published; development has 0."""
 
 
 def wilson(count: int, of: int) -> tuple[float, float]:
@@ -98,11 +103,11 @@ def counted(task: Copy, length: int, locations: int, count: int) -> Batch:
         locations: of the memories with which they were counted.
         count: how many of them, as a batch.
     """
-    # As `ntm.training.evaluation.evaluate_seeds` draws them, for eight seeds at once.
-    together = max(1, min(50, -(-20_000 // length), 2**17 // (8 * locations)))
-    seed = STREAM + crc32(repr((1, (length,))).encode()) % 2**30
-    stream = torch.Generator().manual_seed(seed)
-    batches = [task.batch(stream, together, length) for _ in range(0, count, together)]
-    return Batch(
-        *(torch.cat(part, dim=1)[:, :count] for part in zip(*batches, strict=True))
-    )
+    most = -(-VECTORS // length)
+    batches: list[Batch] = []
+    for batch in fresh(task, (length,), most, PUBLISHED, TOGETHER * locations):
+        batches.append(batch)
+        if sum(b.inputs.shape[1] for b in batches) >= count:
+            break
+    parts = zip(*batches, strict=True)
+    return Batch(*(torch.cat(part, dim=1)[:, :count] for part in parts))

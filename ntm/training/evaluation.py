@@ -1,7 +1,7 @@
 """How well a trained machine does, at any length and with any memory."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from ntm._checks import require_whole
 from ntm.baseline import Baseline
 from ntm.recurrent import Recurrent
-from ntm.tasks import TASKS, Size, Task, cost_in_bits, wrong_bits
+from ntm.tasks import TASKS, Batch, Size, Task, cost_in_bits, wrong_bits
 from ntm.tasks.base import bits_asked, named, steps
 from ntm.training.stacked import StackedModels, groups, side_by_side
 
@@ -23,6 +23,9 @@ generator counts the lowest 32 bits of a seed alone."""
 
 SIDE_BY_SIDE = 100
 """Sequences of one pass: few enough that the memory of all of them stays small."""
+
+TOGETHER = 8
+"""Seeds that `evaluate_seeds` takes through the machine side by side."""
 
 LONG = 2**24
 """Steps × sequences × locations from which on it pays to compile: ten seconds without,
@@ -197,26 +200,22 @@ def evaluate_seeds(
     settings = (
         {} if memory_locations is None else {"memory_locations": memory_locations}
     )
-    together = min(8, len(parameters))
-    # So few that the memories of all of them stay in a processor's cache.
-    count = max(1, min(50, sequences, 2**17 // (together * (memory_locations or 1))))
-    stream = torch.Generator().manual_seed(
-        STREAM + crc32(repr((seed, size)).encode()) % 2**30
-    )
+    together = min(TOGETHER, len(parameters))
     wrong = torch.zeros(len(parameters), sequences, dtype=torch.int64)
     bits = torch.zeros(len(parameters), sequences, dtype=torch.float64)
     optimum: list[float] = []
-    for start in range(0, sequences, count):
-        batch = task.batch(stream, count, *size)
+    end = 0
+    for batch in fresh(task, size, sequences, seed, together * (memory_locations or 1)):
+        start, end = end, min(end + batch.inputs.shape[1], sequences)
         if (best := task.optimum_of(batch)) is not None:
-            optimum += best[: sequences - start].tolist()
-        new = slice(start, min(start + count, sequences))  # the last may be too many
+            optimum += best[: end - start].tolist()
+        new = slice(start, end)
         for rows in groups([0] * len(parameters), together):
             of_all = side_by_side([batch] * len(rows), parameters.device)
             logits = stacked(parameters[rows], of_all.inputs, **settings).float()
-            last = new.stop - start
-            wrong[rows, new] = wrong_bits(logits, of_all)[:, :last].cpu()
-            bits[rows, new] = cost_in_bits(logits, of_all)[:, :last].double().cpu()
+            count = end - start
+            wrong[rows, new] = wrong_bits(logits, of_all)[:, :count].cpu()
+            bits[rows, new] = cost_in_bits(logits, of_all)[:, :count].double().cpu()
     return [
         Result(
             size=numbers,
@@ -229,6 +228,28 @@ def evaluate_seeds(
         )
         for w, b in zip(wrong, bits, strict=True)
     ]
+
+
+def fresh(
+    task: Task, size: Size, sequences: int, seed: int, locations: int
+) -> Iterator[Batch]:
+    """Give the sequences of `evaluate_seeds` in turn; at the end there may be too many.
+
+    Args:
+        task: where the sequences come from.
+        size: of the sequences.
+        sequences: how many.
+        seed: of the sequences.
+        locations: that a sequence takes, in the memories of all seeds side by side: the
+            more, the fewer sequences are in a batch.
+    """
+    # So few that the memories of all of them stay in a processor's cache.
+    count = max(1, min(50, sequences, 2**17 // locations))
+    stream = torch.Generator().manual_seed(
+        STREAM + crc32(repr((seed, size)).encode()) % 2**30
+    )
+    for _ in range(0, sequences, count):
+        yield task.batch(stream, count, *size)
 
 
 def _outputs(
