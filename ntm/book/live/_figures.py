@@ -12,7 +12,6 @@ from torch import Tensor
 from ntm import addressing, memory
 from ntm.book import figures
 from ntm.book.live._widget import (
-    HERE,
     LiveFigure,
     Number,
     Numbers,
@@ -337,7 +336,7 @@ class Border(LiveFigure):
     """
 
     _esm = script("border.js")
-    _css = style() + (HERE / "border.css").read_text("utf-8")
+    _css = style("border.css")
 
     leak = Number(0.2, 0.0, 0.5)
     exponent = Number(2.0, 1.0, 5.0)
