@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from browser import DESKTOP, PHONE, Visit
-from pages import BOOK
+from pages import BOOK, ROOT
 from playwright.sync_api import Browser, Locator, Page
 from torch import Tensor
 
@@ -19,23 +19,17 @@ from ntm.book.live._controller import BOUNDS, KEYS
 PRECISION = 1e-6
 STAGES = ("content", "gated", "shifted", "sharpened")
 
-ALONE = """async (values) => {
-  const listeners = new Map();
-  const of = (event) => listeners.get(event) ?? listeners.set(event, new Set()).get(event);
-  window.model = {
-    get: (name) => values[name],
-    set(name, value) {
-      values[name] = value;
-      for (const listener of of(`change:${name}`)) listener();
-    },
-    on: (event, listener) => of(event).add(listener),
-    off: (event, listener) => of(event).delete(listener),
-    save_changes() {},
-  };
-  const address = URL.createObjectURL(new Blob([values._esm], { type: "text/javascript" }));
-  const { default: figure } = await import(address);
-  figure.render({ model, el: document.body });
-}"""
+LIVE = (ROOT / "book" / "_static" / "live.js").read_text("utf-8")
+MODEL = re.search(r"^function modelOf.*?^}$", LIVE, re.MULTILINE | re.DOTALL)[0]
+"""How the built page makes a model of plain values."""
+
+ALONE = f"""async (values) => {{
+  {MODEL}
+  window.model = modelOf(values);
+  const address = URL.createObjectURL(new Blob([values._esm], {{ type: "text/javascript" }}));
+  const {{ default: figure }} = await import(address);
+  figure.render({{ model, el: document.body }});
+}}"""
 """Puts the figure on an empty page, with a model that the test can reach."""
 
 
