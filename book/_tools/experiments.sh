@@ -39,6 +39,9 @@ done
 # A read head that loses its place, step by step.
 $python book/_tools/write_slips.py copy-feedforward --lost 1000 8 >book/machines/copy-feedforward/lost-step.csv
 
+# Other models at the same task.
+$python book/_tools/who_can_copy.py --keep "$runs/who"
+
 # The same without a part, 16 of these seeds.
 for part in content gate shift sharpening; do
   $python book/_tools/ablations.py train copy --model "no-$part" --controller feedforward \
@@ -57,6 +60,7 @@ run reported-recall-lstm --controller lstm --seeds 1000:1016 \
   --sequences 60000 --training-locations 32 64 --evaluate-every 1000
 $python book/_tools/count.py recall-lstm --keep "$runs/reported-recall-lstm" --store
 $python book/_tools/count.py recall-lstm --ship
+$python book/_tools/write_recall.py
 task=copy
 
 # Development, seeds 0 to 31.  Runs L and M of "What makes it learn".

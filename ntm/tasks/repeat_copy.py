@@ -42,7 +42,7 @@ class RepeatCopy(Task):
     Raises:
         TypeError, ValueError: the argument, what it got and what it needs.
 
-    Chapter: *How fast and how surely*.
+    Chapter: *Repeat copy*.
     """
 
     name = "repeat-copy"
