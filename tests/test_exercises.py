@@ -18,7 +18,6 @@ CASE = (torch.tensor([0.5, 1.0]),)
     [
         (double, "[1.000 2.000]", 1),
         (lambda x: [1.0, 2.0], "[1.000 2.000]", 1),
-        (lambda x: None, "nothing yet", 0),
         (lambda x: x, "[0.500 1.000]", 0),
         (lambda x: 2 * x[:1], "[1.000]", 0),
         (lambda x: torch.full((2,), torch.nan), "[nan nan]", 0),
@@ -32,6 +31,15 @@ def test_yours_stands_beside_spec(yours, shown: str, count: int, capsys) -> None
     assert second.startswith("        spec:  [1.000 2.000]")
     assert last == f"{count} of 1 agree"
     assert second.endswith("agree") == (count == 1)
+
+
+def test_nothing_written_gives_nothing_away(capsys) -> None:  # type: ignore[no-untyped-def]
+    check(lambda x: None, double, CASE, CASE)
+    assert capsys.readouterr().out.splitlines() == [
+        "case 1  yours: nothing yet",
+        "case 2  yours: nothing yet",
+        "0 of 2 agree",
+    ]
 
 
 def test_scalars_truths_and_counts_are_shown_as_they_are(capsys) -> None:  # type: ignore[no-untyped-def]

@@ -11,7 +11,8 @@ def check(
 ) -> None:
     """Call both with the arguments of every case, and print what each of them gives.
 
-    Numbers are printed to three decimals, and agree when they are within 1e-4.
+    Numbers are printed to three decimals, and agree when they are within 1e-4.  As long
+    as nothing is written, nothing is given away: ``spec`` is shown beside an attempt.
 
     Args:
         yours: the function that the exercise asks for; ``None`` means not written yet.
@@ -33,7 +34,8 @@ def check(
             shown, verdict = f"{type(error).__name__}: {error}", "DIFFER"
         agreed += verdict == "agree"
         print(f"case {number}  yours: {shown}")
-        print(f"        spec:  {_show(wanted)}   {verdict}".rstrip())
+        if verdict:
+            print(f"        spec:  {_show(wanted)}   {verdict}")
     print(f"{agreed} of {len(cases)} agree")
 
 
