@@ -1,8 +1,9 @@
 """Machines that lack a part: ``ablations.py train copy --model no-gate …``.
 
 Takes the commands of ``python -m ntm`` for the kinds of machines below, each of which
-is without its part when it learns and when it is judged.  ``ablations.py count RUN …``
-prints, as a table, how every seed of these runs does at the sizes of the protocol.
+is without its part when it learns and when it is judged.  ``ablations.py count DEVICE
+RUN …`` prints, as a table, how every seed of these runs does at the sizes of the
+protocol.
 """
 
 import csv
@@ -98,14 +99,15 @@ KINDS = {
 """The machines by what they lack."""
 
 
-def count(folders: list[Path]) -> None:
+def count(folders: list[Path], device: str) -> None:
     """Print a row for each run, seed and size."""
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["run", "seed", "length", "locations", *COUNTED])
     for folder in folders:
-        training = Run.resume(folder, compiled=False).training
+        training = Run.resume(folder, device, compiled=False).training
         chosen, task = training.settings, training.task
-        stacked = stacked_models(chosen.make_model(0))
+        model = chosen.make_model(0).to(device)
+        stacked = stacked_models(model, device == "cpu")
         for length, locations in SIZES:
             if chosen.model == "rows" and locations > 128:
                 continue
@@ -124,7 +126,8 @@ def main() -> None:
         settings.register(name, kind)
     if sys.argv[1:2] == ["count"]:
         torch.set_num_threads(1)
-        count([Path(name) for name in sys.argv[2:]])
+        device, *folders = sys.argv[2:]
+        count([Path(name) for name in folders], device)
     else:
         cli.main()
 

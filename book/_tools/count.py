@@ -93,11 +93,13 @@ def load(folder: Path) -> tuple[Settings, Tensor]:
 
 
 def count(
-    folder: Path, wanted: list[Trial], seed: int
+    folder: Path, wanted: list[Trial], seed: int, device: str = "cpu"
 ) -> Iterator[dict[int, list[Result]]]:
     """Give what every seed does at each size in turn."""
     settings, parameters = load(folder)
-    stacked, task = stacked_models(settings.make_model(0)), settings.make_task()
+    model, task = settings.make_model(0).to(device), settings.make_task()
+    # What a GPU replays as one graph needs no compiler.
+    stacked, parameters = stacked_models(model, device == "cpu"), parameters.to(device)
     for trial in wanted:
         number = sequences(task, trial)
         size, locations = trial
@@ -172,20 +174,25 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="folders of book/machines")
     parser.add_argument("--keep", type=Path, help="a finished run, to take over first")
     parser.add_argument("--seed", type=int, help="of the sequences")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda")
+    parser.add_argument(
+        "--machines", type=Path, default=MACHINES, help="in the place of book/machines"
+    )
+    parser.add_argument("--least", type=int, default=0, help="the smallest length")
     parser.add_argument("--most", type=int, default=10_000, help="the largest length")
     parser.add_argument("--store", action="store_true", help="publish what comes out")
     parser.add_argument("--ship", action="store_true", help="only ship the median seed")
     options = parser.parse_args()
     if options.ship:
         for name in options.names:
-            ship(MACHINES / name, SHIPPED / name)
+            ship(options.machines / name, SHIPPED / name)
         return
     torch.set_num_threads(1)
     if options.keep:
         (name,) = options.names
-        keep(options.keep, MACHINES / name)
+        keep(options.keep, options.machines / name)
     seed = PUBLISHED if options.store else 2 if options.seed is None else options.seed
-    for path in sorted(MACHINES.glob(f"*/{SEEDS}")):
+    for path in sorted(options.machines.glob(f"*/{SEEDS}")):
         folder, began = path.parent, time.monotonic()
         if options.names and folder.name not in options.names:
             continue
@@ -194,10 +201,10 @@ def main() -> None:
         wanted = [
             trial
             for trial in trials(load(folder)[0])
-            if trial.size[0] <= options.most
+            if options.least <= trial.size[0] <= options.most
             and (options.store or (*trial.size, trial.memory_locations) in known)
         ]
-        for new in count(folder, wanted, seed):
+        for new in count(folder, wanted, seed, options.device):
             (where,) = {r.where for rows in new.values() for r in rows}
             print(f"{folder.name} {where} in {time.monotonic() - began:.0f} s")
             print(f"   now:       {exact(new, where)}", flush=True)

@@ -18,10 +18,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from ntm import minimal
 from ntm.runs.provenance import device_name, versions
-from ntm.tasks import Batch, Copy
-from ntm.training.conditions import USUAL, Conditions
+from ntm.tasks import Copy
 from ntm.training.settings import Settings
-from ntm.training.stacked import side_by_side
 from ntm.training.trainer import Trainer
 
 LENGTH = 20
@@ -186,29 +184,6 @@ def lowered(made: Trainer) -> Trainer:
     return made
 
 
-def replayed(made: Trainer) -> Trainer:
-    """Let a training replay forward and backward as one CUDA graph."""
-    batch = side_by_side(made.next_batches(), made.device)
-    parameters = made.parameters.clone()
-    plain, side = made.gradient, torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    with torch.cuda.stream(side):
-        plain(parameters, batch)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        found = plain(parameters, batch)
-
-    def gradient(now: Tensor, drawn: Batch, _: Conditions = USUAL) -> Tensor:
-        parameters.copy_(now)
-        for old, new in zip(batch, drawn, strict=True):
-            old.copy_(new)
-        graph.replay()
-        return found
-
-    made.gradient = gradient  # type: ignore[method-assign, assignment]
-    return made
-
-
 class Row(NamedTuple):
     """One line of the table; the names are those of the JSON."""
 
@@ -231,11 +206,10 @@ def measured(
     if variant == "plain":
         work = plain_update(batch, device)
     else:
-        made = training(seeds, batch, device, compiled=variant != "eager")
+        made = training(seeds, batch, device, compiled="eager" not in variant)
         if "bfloat16" in variant:
             made = lowered(made)
-        if "graph" in variant:
-            made = replayed(made)
+        made.replays = device.type == "cuda" and variant not in ("eager", "compiled")
         work = made.update
     products = floor(seeds, batch, device, controller=controller)
     ours, least_of_all = seconds([work, products], device, least)
@@ -257,9 +231,12 @@ def cases(device: torch.device, quick: bool) -> list[tuple[str, int, int]]:
         return [("plain", 1, 1), ("eager", 1, 1), ("eager", 8, 1)]
     alone = ["plain", "eager", "compiled"]
     if device.type == "cuda":
-        alone += ["CUDA graph", "CUDA graph, bfloat16"]
+        alone += ["CUDA graph, eager", "CUDA graph", "CUDA graph, bfloat16"]
     batches = (1, 16, 64)
     found = [(variant, 1, batch) for variant in alone for batch in batches]
+    if device.type == "cuda":
+        several = ["CUDA graph", "CUDA graph, bfloat16"]
+        return found + [(v, s, 16) for v in several for s in (8, 32, 128, 512)]
     found += [("many seeds", 8, 8)]
     return found + [("many seeds", s, b) for s in (8, 32) for b in batches]
 

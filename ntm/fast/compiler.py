@@ -45,6 +45,21 @@ class CompiledModels(StackedModels):
         )
         return outputs
 
+    @torch.no_grad()
+    def run(
+        self, named: dict[str, Tensor], inputs: Tensor, state: Any
+    ) -> tuple[Tensor, Any]:
+        """Return the logits of a piece of a sequence, and the state after it."""
+        state, inputs = tree_map(_contiguous_like, state), inputs.contiguous()
+        steps = self._steps(named, inputs[0], state)
+        values = [named[name] for name in steps.names]
+        outputs, leaves = [], tensors_in(state)
+        for x in inputs.unbind(0):
+            y, leaves, _, _ = steps.split(steps.forward(*values, x, *leaves))
+            outputs.append(y)
+        left = iter(leaves)
+        return torch.stack(outputs), tree_map(lambda _: next(left), state)
+
     def _steps(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Steps:
         """Return the compiled step for such tensors, which is made only once.
 

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -26,6 +28,10 @@ SIDE_BY_SIDE = 100
 
 TOGETHER = 8
 """Seeds that `evaluate_seeds` takes through the machine side by side."""
+
+MOST_LOCATIONS = 2**22
+"""Locations, in the memories of all seeds and sequences, of one pass on a GPU: a third
+of a gigabyte at the usual width."""
 
 LONG = 2**24
 """Steps × sequences × locations from which on it pays to compile: ten seconds without,
@@ -201,18 +207,26 @@ def evaluate_seeds(
         {} if memory_locations is None else {"memory_locations": memory_locations}
     )
     together = min(TOGETHER, len(parameters))
+    batches = fresh(task, size, sequences, seed, together * (memory_locations or 1))
+    run: Callable[..., Tensor] = stacked
+    if parameters.is_cuda:
+        from ntm.fast.graphs import in_pieces
+
+        together = len(parameters)
+        most = MOST_LOCATIONS // (together * (memory_locations or 1))
+        batches, run = _joined(batches, most), partial(in_pieces, stacked)
     wrong = torch.zeros(len(parameters), sequences, dtype=torch.int64)
     bits = torch.zeros(len(parameters), sequences, dtype=torch.float64)
     optimum: list[float] = []
     end = 0
-    for batch in fresh(task, size, sequences, seed, together * (memory_locations or 1)):
+    for batch in batches:
         start, end = end, min(end + batch.inputs.shape[1], sequences)
         if (best := task.optimum_of(batch)) is not None:
             optimum += best[: end - start].tolist()
         new = slice(start, end)
         for rows in groups([0] * len(parameters), together):
             of_all = side_by_side([batch] * len(rows), parameters.device)
-            logits = stacked(parameters[rows], of_all.inputs, **settings).float()
+            logits = run(parameters[rows], of_all.inputs, **settings).float()
             count = end - start
             wrong[rows, new] = wrong_bits(logits, of_all)[:, :count].cpu()
             bits[rows, new] = cost_in_bits(logits, of_all)[:, :count].double().cpu()
@@ -250,6 +264,18 @@ def fresh(
     )
     for _ in range(0, sequences, count):
         yield task.batch(stream, count, *size)
+
+
+def _joined(batches: Iterator[Batch], most: int) -> Iterator[Batch]:
+    """Give the same sequences in larger batches, of about so many, or a single one."""
+    waiting: list[Batch] = []
+    for batch in chain(batches, [None]):
+        count = sum(each.inputs.shape[1] for each in waiting)
+        if waiting and (batch is None or count + batch.inputs.shape[1] > most):
+            yield Batch(*(torch.cat(p, dim=1) for p in zip(*waiting, strict=True)))
+            waiting = []
+        if batch is not None:
+            waiting.append(batch)
 
 
 def _outputs(

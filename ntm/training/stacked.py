@@ -76,21 +76,43 @@ class StackedModels:
         Raises:
             TypeError: a setting that the model's ``initial_state`` does not have.
         """
-        named, batch_size = self.named(parameters), inputs.shape[2]
+        named, state = self.begin(parameters, inputs.shape[2], **settings)
+        return self._unroll(named, inputs, state)
+
+    def begin(
+        self, parameters: Tensor, batch_size: int, **settings: int
+    ) -> tuple[dict[str, Tensor], Any]:
+        """Return the parameters by name, and each seed's state before the first step.
+
+        Arguments and errors are those of a call.
+        """
+        named = self.named(parameters)
 
         def begin(mine: dict[str, Tensor]) -> Any:
             return self._call(mine, "initial_state", batch_size, **settings)
 
-        return self._unroll(named, inputs, vmap(begin)(named))
+        return named, vmap(begin)(named)
 
-    def _unroll(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Tensor:
-        """Return the logits from the first step to the last."""
+    def run(
+        self, named: dict[str, Tensor], inputs: Tensor, state: Any
+    ) -> tuple[Tensor, Any]:
+        """Return the logits of a piece of a sequence, and the state after it.
+
+        Args:
+            named: the parameters, as `begin` gives them.
+            inputs: ``(time, seeds, batch, input_size)``.
+            state: that of `begin`, or after the piece before.
+        """
         step = vmap(lambda mine, x, state: self._call(mine, "step", x, state))
         outputs = []
         for x in inputs.unbind(0):
             y, state = step(named, x, state)
             outputs.append(y)
-        return torch.stack(outputs)
+        return torch.stack(outputs), state
+
+    def _unroll(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Tensor:
+        """Return the logits from the first step to the last."""
+        return self.run(named, inputs, state)[0]
 
     def _call(
         self, named: dict[str, Tensor], name: str, *arguments: Any, **settings: int
@@ -132,10 +154,25 @@ def groups(steps: Sequence[int], most: int) -> Iterator[list[int]]:
         yield order[start : start + size]
 
 
-def side_by_side(batches: Sequence[Batch], device: torch.device) -> Batch:
+def side_by_side(
+    batches: Sequence[Batch], device: torch.device, multiple: int = 1
+) -> Batch:
     """Return batches of several seeds as one, ``(time, seeds, batch, …)``.
 
     Behind a shorter one come steps of zeros, in which nothing is asked for.
+
+    Args:
+        batches: each ``(time, batch, …)``.
+        device: where the result is.
+        multiple: of which there are steps, and one more: copies of 4, 8, 12 … vectors
+            take 9, 17, 25 … steps.
     """
-    parts = (nn.utils.rnn.pad_sequence(list(p)) for p in zip(*batches, strict=True))
-    return Batch(*(part.to(device) for part in parts))
+    longest = max(len(batch.inputs) for batch in batches)
+    steps = 1 + math.ceil((longest - 1) / multiple) * multiple
+
+    def whole(parts: Sequence[Tensor]) -> Tensor:
+        padded = nn.utils.rnn.pad_sequence(list(parts)).to(device)
+        behind = padded.new_zeros(steps - longest, *padded.shape[1:])
+        return torch.cat([padded, behind]) if steps > longest else padded
+
+    return Batch(*(whole(parts) for parts in zip(*batches, strict=True)))

@@ -7,8 +7,8 @@ business of `ntm.runs.run`.
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -74,6 +74,10 @@ class Trainer:
         device: where the arithmetic is done.
         compiled: whether steps run through the compiler.
 
+    Attributes:
+        replays: whether gradients are CUDA graphs, one for each shape of a batch; so it
+            is on a GPU, unless it is told otherwise.
+
     Chapter: *Training*.
     """
 
@@ -85,6 +89,9 @@ class Trainer:
     ):
         self.settings = settings
         self.device = torch.device(device)
+        self.replays = self.device.type == "cuda"
+        self._graphs: dict[Any, Callable[..., list[Tensor]]] = {}
+        self._pool = torch.cuda.graph_pool_handle() if self.replays else None
         self.task = settings.make_task()
         self.training_task = settings.make_task(learning=True)
         models = [settings.make_model(seed) for seed in settings.seeds]
@@ -159,10 +166,28 @@ class Trainer:
         """Return the gradient of every seed's batch, ``(seeds, P)``, group by group."""
         found = torch.empty_like(self.parameters)
         most = TOGETHER if self.device.type == "cpu" else len(batches)
+        gradient = self._replayed if self.replays else self.gradient
         for rows in groups([len(batch.inputs) for batch in batches], most):
-            batch = side_by_side([batches[row] for row in rows], self.device)
-            found[rows] = self.gradient(self.parameters[rows], batch, conditions)
+            multiple = 8 if self.replays else 1
+            mine = [batches[row] for row in rows]
+            batch = side_by_side(mine, self.device, multiple)
+            found[rows] = gradient(self.parameters[rows], batch, conditions)
         return found
+
+    def _replayed(
+        self, parameters: Tensor, batch: Batch, conditions: Conditions
+    ) -> Tensor:
+        """Return what `gradient` does, from a graph that the next call overwrites."""
+        from ntm.fast import graphs
+
+        alike = (*(part.shape for part in batch), conditions)
+        if alike not in self._graphs:
+            self._graphs[alike] = graphs.Replayed(
+                lambda p, *parts: [self.gradient(p, Batch(*parts), conditions)],
+                [parameters, *batch],
+                self._pool,
+            )
+        return self._graphs[alike](parameters, *batch)[0]
 
     def gradient(
         self, parameters: Tensor, batch: Batch, conditions: Conditions = USUAL
