@@ -186,6 +186,25 @@ def test_a_listing_of_the_package_leads_to_its_place_in_the_api(page):
             assert any("api.html#ntm." in link for link in links), f"{page}: {text}"
 
 
+def test_a_listing_shows_its_equation_and_folds_the_rest():
+    source = (ROOT / "ntm" / "addressing.py").read_text("utf-8")
+    begin = source.index("def shift")
+    whole = source[begin : source.index("\n\n\ndef sharpen")]
+    listing = parse("book/shift.html").select_one("#code-shift .parts")
+    folded = [box.pre.get_text() for box in listing.select("details.folded")]
+    shown = [pre.get_text() for pre in listing.find_all("pre", recursive=False)]
+    assert "".join(pre.get_text() for pre in listing.select("pre")).strip() == whole
+    assert [text.split()[0] for text in folded] == ["Args:", "require_floating("]
+    assert all(text in "".join(shown) for text in ("w̃(i) = Σⱼ", "torch.roll", '"""'))
+    assert not any(word in "".join(shown) for word in ("Raises:", "raise ", "Chapter"))
+
+
+def test_a_test_that_is_shown_is_folded():
+    listings = parse("book/equations.html").select(".literal-block-wrapper")
+    assert len(listings) > 15
+    assert all(box.select_one("details.folded > summary") for box in listings)
+
+
 def test_every_chapter_that_the_api_names_is_a_link():
     names = [
         p for p in parse("book/api.html").select("p") if "Chapter:" in p.get_text()

@@ -14,7 +14,7 @@ function fit() {
 
 // What is wider than the column scrolls, and what scrolls must be reachable by keyboard.
 // The theme forgets formulas, and what a dropdown hides.
-const SCROLLING = "article :is(pre, .pst-scrollable-table-container, div.math mjx-container)";
+const SCROLLING = "article :is(pre, .parts, .pst-scrollable-table-container, div.math mjx-container)";
 function reach() {
   fit();
   for (const box of document.querySelectorAll(SCROLLING)) {

@@ -5,6 +5,7 @@ their size, and a description of every page for search engines and link previews
 the pages look is in `_static/pages.css`; what moves on them, in `_static/pages.js`.
 """
 
+import ast
 import json
 import os
 import re
@@ -13,10 +14,11 @@ from functools import cache
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
-from bs4 import BeautifulSoup, NavigableString
+from bs4 import BeautifulSoup, NavigableString, Tag
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.directives.code import LiteralInclude
@@ -34,6 +36,9 @@ GENERATED = {"search": "Search"}
 
 NARROW = 50
 """Characters of a printed line that fit a phone."""
+
+FEW = 2
+"""Lines of a listing that are not worth folding."""
 
 PREVIEW = "preview.png"
 """What a link to a page is shown with: `_tools/pictures.py` draws it."""
@@ -63,6 +68,8 @@ def mend(soup: BeautifulSoup, pictures: dict[str, Path]) -> None:
     for lines in soup.select(".sig dl, .sig dd"):
         lines["class"] = "sig-line" if lines.name == "dd" else "sig-lines"
         lines.name = "span"
+    for listing in soup.select(".literal-block-wrapper"):
+        fold(soup, listing)
     for printed in soup.select(".cell_output pre"):
         if not any(part.get_text() for part in printed.find_all(True)):
             lines = printed.get_text().splitlines(keepends=True)
@@ -97,6 +104,63 @@ def mend(soup: BeautifulSoup, pictures: dict[str, Path]) -> None:
             after.replace_with(NavigableString(after[mark.end() :]))
             formula.wrap(soup.new_tag("span", attrs={"class": "together"}))
             formula.insert_after(NavigableString(mark[0]))
+
+
+def fold(soup: BeautifulSoup, listing: Tag) -> None:
+    """Fold what a listing holds besides the equation and its lines; a test, whole."""
+    box = listing.select_one("div.highlight")
+    caption = listing.select_one(".caption-text")
+    if box is None or box.pre is None or caption is None:
+        return
+    if caption.get_text().startswith("tests/"):
+        whole = box.wrap(soup.new_tag("details", attrs={"class": "folded"}))
+        whole.insert(0, soup.new_tag("summary", string="Show the test"))
+        return
+    lines = box.pre.decode_contents().splitlines(keepends=True)
+    shown, parts = 0, ""
+    for first, last, summary in foldable(box.pre.get_text()):
+        parts += f"<pre>{''.join(lines[shown:first])}</pre>"
+        inner = f"<summary>{summary}</summary><pre>{''.join(lines[first:last])}</pre>"
+        parts += f'<details class="folded">{inner}</details>'
+        shown = last
+    if parts:
+        parts += f"<pre>{''.join(lines[shown:])}</pre>"
+        whole = soup.new_tag("div", attrs={"class": "parts"})
+        whole.append(BeautifulSoup(parts, "html.parser"))
+        box.pre.replace_with(whole)
+
+
+def foldable(source: str) -> list[tuple[int, int, str]]:
+    """Return the lines, from and to, that say nothing of the equation, with a name."""
+    try:
+        tree = ast.parse(dedent(source))
+    except SyntaxError:  # a part of a file
+        return []
+    lines = source.splitlines()
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            continue
+        if ast.get_docstring(node):
+            first, last = node.body[0].lineno - 1, node.body[0].end_lineno or 0
+            for row in range(first, last):
+                if re.match(r" *(Args|Returns|Raises|Chapter):", lines[row]):
+                    found.append((row, last - 1, "arguments, result, errors"))
+                    break
+        checks = [part for part in node.body if is_check(part)]
+        if checks:
+            first, last = checks[0].lineno - 1, checks[-1].end_lineno or 0
+            found.append((first, last, "checks of the arguments"))
+    return sorted(part for part in found if part[1] - part[0] > FEW)
+
+
+def is_check(statement: ast.stmt) -> bool:
+    """Return whether a statement does nothing but refuse what does not fit."""
+    if isinstance(statement, ast.If):
+        return isinstance(statement.body[-1], ast.Raise) or is_check(statement.body[-1])
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    name = call.func if isinstance(call, ast.Call) else None
+    return isinstance(name, ast.Name) and name.id.startswith("require_")
 
 
 def png_size(png: bytes) -> tuple[int, int]:
