@@ -4,13 +4,16 @@ Where there is no GPU, a graph is a function that is called: the rest is tested 
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from ntm.fast import graphs
+from ntm.fast import bench, graphs
+from ntm.runs import files
+from ntm.runs.run import Run
 from ntm.tasks import Copy
 from ntm.tasks.base import Batch
 from ntm.training import evaluation
@@ -161,3 +164,25 @@ def test_gpu_and_cpu_learn_alike() -> None:
     )
     for a, b in zip(one.evaluate(), other.evaluate(), strict=True):
         assert a.bits == pytest.approx(b.bits, rel=1e-3)
+
+
+@ON_GPU
+def test_a_run_on_a_gpu_goes_on_on_a_cpu(tmp_path: Path) -> None:
+    run = Run.start(tmp_path / "run", settings(), DEVICE, compiled=False)
+    rows = [row for new in run for row in new]
+    assert len(rows) == 3 * 10
+    card = files.read_json(run.folder / files.CARD)
+    assert card["device"] == torch.cuda.get_device_name(DEVICE)
+    again = Run.resume(run.folder, "cpu", compiled=False)
+    assert again.training.finished
+    assert torch.equal(again.training.ema, run.training.ema.cpu())
+    later = Run.start(tmp_path / "later", settings(), DEVICE, False, run.folder)
+    assert torch.equal(later.training.parameters, run.training.ema)
+
+
+@ON_GPU
+def test_the_bench_has_all_variants() -> None:
+    for variant in ("eager", "CUDA graph, eager", "CUDA graph, bfloat16"):
+        row = bench.measured(variant, 2, 1, DEVICE, 0.1)
+        assert row.sequences_per_second > 0
+        assert row.peak_bytes > 0

@@ -95,7 +95,7 @@ class Trainer:
         self.task = settings.make_task()
         self.training_task = settings.make_task(learning=True)
         models = [settings.make_model(seed) for seed in settings.seeds]
-        self.stacked = stacked_models(models[0].to(device), compiled)
+        self.stacked = stacked_models(settings.make_model(0).to(device), compiled)
         self.learners = {1.0: self.stacked}
         for share in settings.training_strengths:
             weak = weakened(settings.make_model(0).to(device), share)
