@@ -223,6 +223,9 @@ def address_diagram() -> Figure:
             ax.add_patch(_arrow((3.6, height), (4.5, height)))
         ax.add_patch(_arrow((6.2, y - 0.05), (6.2, y - 1.0)))
         ax.text(6.5, y - 0.55, result, va="center", color=COLOURS[stage])
+    ax.plot([6.2, 0.4, 0.4], [-0.3, -0.3, 7.1], color="black", linewidth=1)
+    ax.add_patch(_arrow((0.4, 7.1), (1.5, 7.1)))
+    ax.text(0.7, 0.1, "one step later", va="center")
     return figure
 
 
