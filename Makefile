@@ -1,5 +1,5 @@
 # `make book` and `make test` are all that a newcomer needs; .venv is made on the way.
-.PHONY: help book test lab train bench refresh shake count fuzz clean FORCE
+.PHONY: help book test lab rebuild train bench refresh shake count fuzz clean FORCE
 
 NOTEBOOK ?= $(wildcard book/*.ipynb)
 SEED ?= 0
@@ -20,6 +20,10 @@ test: ## check everything: style, types, tests, notebooks, pages
 lab: ## open the notebooks in JupyterLab
 	@.ci/install lab
 	@.venv/bin/python -m jupyterlab --preferred-dir book $(if $(filter 0,$(shell id -u)),--allow-root)
+
+rebuild: ## write the machine yourself: says which part of rebuild/machine.py comes next
+	@.ci/install rebuild
+	@.venv/bin/python -m ntm.book.rebuild || :
 
 train: ## train eight machines to copy, into runs/copy (minutes); see python -m ntm --help
 	@.ci/install train

@@ -178,6 +178,11 @@ def test_training_needs_a_compiler_and_no_browser(place: Place) -> None:
     assert not any("--group" in call for call in wants)
 
 
+def test_rebuilding_needs_neither(place: Place) -> None:
+    place.has_python(headers="exit 1")
+    assert place.run(".ci/install rebuild").returncode == 0
+
+
 def test_an_unknown_goal_is_refused(place: Place) -> None:
     assert "usage" in place.complaint(".ci/install everything")
 

@@ -1,0 +1,7 @@
+"""``python -m ntm.book.rebuild``: see `ntm.book.rebuild`."""
+
+import sys
+
+from ntm.book.rebuild import main
+
+sys.exit(main())
