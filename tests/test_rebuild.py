@@ -387,7 +387,7 @@ def test_each_part_names_its_chapter() -> None:
 def test_the_page_lists_the_parts_and_shows_what_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = re.findall(r"(?m)^\| (\d+) \| (.*?) \| .* \| \{doc\}`(\w+)` \|$", PAGE)
+    rows = re.findall(r"(?m)^\| (\d+) (.*?) \| .* \| \{doc\}`(\w+)` \|$", PAGE)
     assert rows == [
         (str(n), part.title, part.chapter[1])
         for n, part in enumerate(rebuild.PARTS, start=1)
