@@ -85,6 +85,7 @@ def finding(machine: ModuleType) -> None:
     `told`, (batch, 1, W + 6), holds one behind the other: a key (W numbers), a
     strength (1), a gate (1), a kernel (3), an exponent (1). They are as they come out
     of a linear layer; so the strength of the chapter, β, is softplus(strength).
+    Stages that are there already are told to change nothing here.
     """
     near = [EAST, [0.985, 0.174], NORTH, [-1.0, 0.0]]
     long = [[1.0, 1.0], [9.0, -6.0], [-1.0, 0.0], [0.0, -1.0]]
