@@ -1,5 +1,5 @@
 # `make book` and `make test` are all that a newcomer needs; .venv is made on the way.
-.PHONY: help book test lab rebuild train bench refresh shake count fuzz clean FORCE
+.PHONY: help book pdf epub test lab rebuild train bench refresh shake count fuzz clean FORCE
 
 NOTEBOOK ?= $(wildcard book/*.ipynb)
 SEED ?= 0
@@ -13,6 +13,14 @@ help: ## print this list
 
 book: _build/built ## build the pages, and say where to open them
 	@echo "Open $(CURDIR)/_build/html/index.html"
+
+pdf: _build/built ## put the whole book into a PDF, and offer it on the front page
+	@.ci/install pdf
+	@.venv/bin/python book/_tools/carry.py pdf
+
+epub: _build/built ## the same as an EPUB, for e-readers
+	@.ci/install epub
+	@.venv/bin/python book/_tools/carry.py epub
 
 test: ## check everything: style, types, tests, notebooks, pages
 	@.ci/test

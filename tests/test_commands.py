@@ -183,6 +183,14 @@ def test_rebuilding_needs_neither(place: Place) -> None:
     assert place.run(".ci/install rebuild").returncode == 0
 
 
+def test_a_pdf_needs_a_browser_and_an_epub_does_not(place: Place) -> None:
+    place.has_python()
+    assert "The PDF needs Chromium" in place.complaint(".ci/install pdf")
+    assert place.run(".ci/install epub").returncode == 0
+    place.has("chromium")
+    assert place.run(".ci/install pdf").returncode == 0
+
+
 def test_an_unknown_goal_is_refused(place: Place) -> None:
     assert "usage" in place.complaint(".ci/install everything")
 
