@@ -42,7 +42,8 @@ def test_an_equation_has_a_row_with_a_test_that_is_shown(label: str) -> None:
 
 
 def test_a_docstring_names_a_chapter_that_there_is() -> None:
-    titles = set(re.findall(r"^# (.+)$", chapters(), flags=re.MULTILINE))
+    pages = [chapters(), *(page.read_text() for page in sorted(BOOK.glob("*.md")))]
+    titles = set(re.findall(r"^# (.+)$", "\n".join(pages), flags=re.MULTILINE))
     for path in sorted((BOOK.parent / "ntm").rglob("*.py")):
         for chapter in re.findall(r"Chapter: \*(.+)\*\.", path.read_text()):
             assert chapter in titles, f"{path.name}: no chapter is called {chapter!r}"
