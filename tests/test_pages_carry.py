@@ -155,6 +155,8 @@ def test_the_epub_is_well_formed_and_has_its_formulas_as_mathml(short) -> None:
     pictures = [n for n in files if n.endswith(("png", "svg"))]
     shown = census(parse(f"{CHAPTER}.html").article)
     assert len(pictures) == shown["img"] + shown["svg"] + 1  # the cover
+    drawing = next(files[name] for name in pictures if name.endswith("svg"))
+    assert {"width", "height", "viewBox"} <= set(ElementTree.fromstring(drawing).attrib)
     for name, page in pages.items():
         for link in page.iter("{http://www.w3.org/1999/xhtml}a"):
             address, _, place = link.get("href", "").partition("#")

@@ -235,7 +235,10 @@ def readable(text: Tag, folder: Path) -> None:
         del place["id"]
     for drawing in text.find_all("svg"):
         file = folder / f"drawing-{len(list(folder.iterdir()))}.svg"
-        drawing["viewBox"] = drawing.attrs.pop("viewbox")  # HTML has no capitals
+        box = str(drawing.attrs.pop("viewbox"))  # HTML has no capitals
+        drawing["viewBox"] = box
+        _, _, drawing["width"], drawing["height"] = box.split()
+        drawing["style"] = "margin: 0; max-width: none"  # is the page's
         drawing["xmlns"] = "http://www.w3.org/2000/svg"
         file.write_text(str(drawing), encoding="utf-8")
         words = str(drawing["aria-label"])
