@@ -54,7 +54,8 @@ def told(change: Callable[[AddressParameters], AddressParameters]) -> type[NTM]:
 
 def stay(kernel: Tensor) -> Tensor:
     """Return the kernel that leaves a head where it is."""
-    middle = torch.arange(kernel.shape[-1]) == kernel.shape[-1] // 2
+    at = torch.arange(kernel.shape[-1], device=kernel.device)
+    middle = at == kernel.shape[-1] // 2
     return (0 * kernel) + middle.to(kernel)
 
 
