@@ -39,6 +39,16 @@ done
 # A read head that loses its place, step by step.
 $python book/_tools/write_slips.py copy-feedforward --lost 1000 8 >book/machines/copy-feedforward/lost-step.csv
 
+# The same seeds once more on a GPU, and 128 others. (The published ones were not finished.)
+for controller in feedforward lstm; do
+  run "gpu-$controller" --eager --controller "$controller" --seeds 1000:1032 --sequences 40000 \
+    $few --evaluate-every 1000
+  $python book/_tools/count.py "copy-$controller-gpu" --keep "$runs/gpu-$controller" --store \
+    --most 1000 --device "$device"
+done
+run further --eager --controller feedforward --seeds 2000:2128 --sequences 40000 $few \
+  --evaluate-every 1000
+
 # Other models at the same task.
 $python book/_tools/who_can_copy.py --keep "$runs/who"
 
@@ -61,6 +71,30 @@ run reported-recall-lstm --controller lstm --seeds 1000:1016 \
 $python book/_tools/count.py recall-lstm --keep "$runs/reported-recall-lstm" --store
 $python book/_tools/count.py recall-lstm --ship
 $python book/_tools/write_recall.py
+task=copy
+
+# Repeat copy in stages: at first 1 repeat, then up to 2, 4, 7, and all there are.
+task=repeat-copy
+# stage NAME OPTIONS SO_FAR SEQUENCES HOLD [BEFORE]: with the machines of the one before.
+stage() {
+  # shellcheck disable=SC2086
+  run "$1-$3" $2 --controller-size 48 --training-locations 12 16 24 32 64 128 \
+    --warmup-until 0.02 --hold-until "$5" --decay-until 1 --evaluate-every 2000 \
+    --task.so-far "$3" --sequences "$4" ${6:+--init-from "$runs/$1-$6"}
+}
+# stages NAME OPTIONS LAST: all five, the last of so many sequences.
+stages() {
+  stage "$1" "$2" 1 10000 0.98
+  stage "$1" "$2" 2 4000 0.98 1
+  stage "$1" "$2" 4 6000 0.98 2
+  stage "$1" "$2" 7 8000 0.98 4
+  stage "$1" "$2" 0 "$3" 0.3 7
+}
+stages repeat-lstm "--controller lstm --seeds 1000:1016" 50000
+$python book/_tools/write_repeat.py "$runs"/repeat-lstm-1 "$runs"/repeat-lstm-2 \
+  "$runs"/repeat-lstm-4 "$runs"/repeat-lstm-7 "$runs"/repeat-lstm-0 >book/repeat/stages.csv
+$python book/_tools/count.py repeat-lstm --keep "$runs/repeat-lstm-0" --store
+$python book/_tools/count.py repeat-lstm --ship
 task=copy
 
 # Development, seeds 0 to 31.  Runs L and M of "What makes it learn".
@@ -94,6 +128,6 @@ done
 # there was time for), and the paper's own recipe.
 run copy-baseline --model baseline --seeds 0:32 --sequences 200000 --batch-size 32 --evaluate-every 1600 \
   --ema-decay 0.995 --hold-until 0.5 --decay-until 1 --clip-usual inf --task.biased-share 0
-run paper --controller lstm --seeds 0:4 --sequences 24000 --batch-size 1 --optimizer rmsprop \
-  --learning-rate 1e-4 --warmup-until 0 --hold-until 0.999 --decay-until 1 --clip-usual inf --clip-norm inf \
-  --clip-component 10 --ema-decay 0 --task.biased-share 0
+run paper --controller lstm --seeds 1000:1016 --sequences 36000 --batch-size 1 --optimizer rmsprop \
+  --learning-rate 1e-4 --warmup-until 0 --hold-until 0.999 --decay-until 1 --clip-usual inf \
+  --clip-norm inf --clip-component 10 --task.biased-share 0 --evaluate-every 1000
