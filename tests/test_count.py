@@ -85,21 +85,22 @@ def test_what_is_repeated_is_counted_by_length_and_repeats() -> None:
 
 @each_run
 def test_the_weights_are_those_that_the_table_tells_of(folder: Path) -> None:
-    """The seeds with most and fewest wrong bits at 20 vectors, on fewer sequences."""
+    """The seeds with most and fewest wrong bits at one size, on fewer sequences."""
     settings, parameters = count.load(folder)
     published = pretrained.trials(folder)
+    size = (10, 5) if settings.task == "repeat-copy" else (20,)
     wrong = {
         row: r.wrong_bits
         for row, seed in enumerate(settings.seeds)
         for r in published[seed]
-        if r.where == (20, 128)
+        if r.where == (*size, 128)
     }
     rows = [max(wrong, key=wrong.__getitem__), min(wrong, key=wrong.__getitem__)]
     stacked, task = StackedModels(settings.make_model(0)), settings.make_task()
     worst, best = evaluate_seeds(
-        stacked, parameters[rows], task, (20,), 100, count.PUBLISHED, 128
+        stacked, parameters[rows], task, size, 100, count.PUBLISHED, 128
     )
-    assert worst.wrong_bits > 0
+    assert worst.wrong_bits > best.wrong_bits
     assert best.wrong_bits == 0
 
 

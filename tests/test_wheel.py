@@ -43,7 +43,7 @@ def test_the_wheel_is_small_and_holds_the_package_alone(wheel: Path) -> None:
     assert kinds <= {".py", ".typed", ".json", ".csv", ".safetensors", ".js", ".css"}
     assert "ntm/py.typed" in names
     shipped = {name.split("/")[2] for name in names if name.endswith(".safetensors")}
-    assert shipped == {"copy-feedforward", "copy-lstm", "recall-lstm"}
+    assert shipped == {"copy-feedforward", "copy-lstm", "recall-lstm", "repeat-lstm"}
 
 
 def test_installed_alone_it_loads_and_saves_machines(
