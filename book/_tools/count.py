@@ -78,6 +78,8 @@ def keep(run: Path, folder: Path) -> None:
     whole = {name: part.contiguous() for name, part in weights.items()}
     files.write_bytes(folder / SEEDS, save(whole))
     tables.write_curve(folder / files.CURVE, finished.curve)
+    if (before := run / files.PREVIOUS_STAGE_CURVE).exists():
+        files.write_bytes(folder / before.name, before.read_bytes())
     card = files.read_json(run / files.CARD)
     for name in ("seed", "chosen", "results", "weights", "weights_sha256"):
         del card[name]  # of the one seed that the run itself has kept

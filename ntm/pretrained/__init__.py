@@ -51,7 +51,7 @@ class Stage(NamedTuple):
 
 
 def stages(name: str | Path) -> list[Stage]:
-    """Return the runs in which a machine was trained, the first one first.
+    """Return the run that a machine comes from, and before it the one it began with.
 
     Args:
         name: of a folder with the card and the curve of a run, such as the book's
