@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from test_notebooks import ROOT
 
-import ntm
 from ntm import pretrained
 from ntm.cli import main
 from ntm.runs import files, tables, trained
@@ -21,7 +22,8 @@ from ntm.runs.run import Run
 from ntm.training.evaluation import Trial
 from ntm.training.settings import Settings
 
-ROOT = Path(ntm.__file__).parents[1]
+sys.path.append(str(ROOT / "book" / "_tools"))
+import ablations
 
 
 def settings(**changes: Any) -> Settings:
@@ -264,7 +266,10 @@ def test_all_run_files_in_the_repository_can_be_read() -> None:
             values = files.read_json(path)
             if "seeds" not in values and "settings" not in values:
                 continue
-            Settings.from_json(values.get("settings", values))
+            chosen = values.get("settings", values)
+            if chosen.get("model") in ablations.KINDS:  # known to their own program
+                chosen = chosen | {"model": "ntm"}
+            Settings.from_json(chosen)
             kind = "settings"
         else:
             header = path.read_text("utf-8").partition("\n")[0]

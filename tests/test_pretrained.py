@@ -115,7 +115,12 @@ def test_what_is_shipped_is_in_the_middle_of_the_reported_seeds(name: str) -> No
 def of_training_and_beyond(name: str, rows: list[Result]) -> list[list[Result]]:
     most = {"copy": [20], "recall": [6], "repeat": [10, 10]}[name.split("-")[0]]
     return [
-        [r for r in rows if any(map(operator.gt, r.size.values(), most)) == is_beyond]
+        [
+            r
+            for r in rows
+            if any(map(operator.gt, r.size.values(), most)) == is_beyond
+            and r.where not in count.ASIDE
+        ]
         for is_beyond in (False, True)
     ]
 

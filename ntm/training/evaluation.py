@@ -210,7 +210,7 @@ def evaluate_seeds(
     batches = fresh(task, size, sequences, seed, together * (memory_locations or 1))
     run: Callable[..., Tensor] = stacked
     if parameters.is_cuda:
-        from ntm.fast.graphs import in_pieces
+        from ntm.fast.cuda_graphs import in_pieces
 
         together = len(parameters)
         most = MOST_LOCATIONS // (together * (memory_locations or 1))

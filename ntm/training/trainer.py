@@ -178,11 +178,11 @@ class Trainer:
         self, parameters: Tensor, batch: Batch, conditions: Conditions
     ) -> Tensor:
         """Return what `gradient` does, from a graph that the next call overwrites."""
-        from ntm.fast import graphs
+        from ntm.fast import cuda_graphs
 
         alike = (*(part.shape for part in batch), conditions)
         if alike not in self._graphs:
-            self._graphs[alike] = graphs.Replayed(
+            self._graphs[alike] = cuda_graphs.Replayed(
                 lambda p, *parts: [self.gradient(p, Batch(*parts), conditions)],
                 [parameters, *batch],
                 self._pool,

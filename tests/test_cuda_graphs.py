@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ntm.fast import bench, graphs
+from ntm.fast import bench, cuda_graphs
 from ntm.runs import files
 from ntm.runs.run import Run
 from ntm.tasks import Copy
@@ -49,9 +49,9 @@ class Called:
 @pytest.fixture(autouse=True)
 def graph(monkeypatch: pytest.MonkeyPatch) -> type:
     if DEVICE.type == "cuda":
-        return graphs.Replayed
+        return cuda_graphs.Replayed
     kind = type("Graph", (Called,), {})
-    monkeypatch.setattr(graphs, "Replayed", kind)
+    monkeypatch.setattr(cuda_graphs, "Replayed", kind)
     return kind
 
 
@@ -113,7 +113,7 @@ def test_a_sequence_in_pieces_is_the_sequence(graph: Any, compiled: bool) -> Non
     inputs = side_by_side([batch] * 3, DEVICE).inputs
     with torch.no_grad():
         whole = stacked(parameters, inputs, memory_locations=9)
-    pieces = graphs.in_pieces(stacked, parameters, inputs, memory_locations=9)
+    pieces = cuda_graphs.in_pieces(stacked, parameters, inputs, memory_locations=9)
     torch.testing.assert_close(pieces, whole)
     assert not torch.equal(whole[0], whole[-1])
     if DEVICE.type == "cpu":

@@ -2,7 +2,8 @@
 
 A step of many seeds is some hundred kernels, and a GPU is through with each of them
 before Python has asked for the next.  A CUDA graph holds a whole way forward and back
-and is asked for once.
+and is asked for once.  On a GPU they are used unasked: `Trainer.replays` says so for
+training, and `evaluate_seeds` goes through its sequences `in_pieces`.
 """
 
 from collections.abc import Callable, Sequence
