@@ -13,6 +13,7 @@ import tiny
 import torch
 from test_notebooks import ROOT
 
+import ntm
 from ntm import pretrained
 from ntm.cli import main
 from ntm.runs import files, tables, trained
