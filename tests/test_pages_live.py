@@ -293,7 +293,7 @@ def recorded(doing: str) -> Trace:
         machine = ntm.load("recall-lstm")
         short, rooms = AssociativeRecall().batch(seeded(8), 1, 3), 20
     elif doing == "repeats":
-        machine = ntm.load(ROOT / "book" / "repeat" / "lstm")
+        machine = ntm.load("repeat-lstm")
         short, rooms = RepeatCopy().batch(seeded(4), 1, 3, 3), 16
     else:
         machine = ntm.load("copy-feedforward")
