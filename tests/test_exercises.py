@@ -21,6 +21,7 @@ CASE = (torch.tensor([0.5, 1.0]),)
         (lambda x: x, "[0.500 1.000]", 0),
         (lambda x: 2 * x[:1], "[1.000]", 0),
         (lambda x: torch.full((2,), torch.nan), "[nan nan]", 0),
+        (lambda x: torch.tensor([-4e-4, -0.0]), "[0.000 0.000]", 0),  # no sign left
         (lambda x: x[5], "IndexError: ", 0),
     ],
 )

@@ -39,6 +39,8 @@ NEAR: dict[str, list[int] | list[tuple[int, ...]]] = {
         *((10, k) for k in (11, 12, 15, 20)),
         *((20, k) for k in (1, 2, 5, 10)),
     ],
+    "n-grams": [50, 100, 200, 400, 1000],
+    "priority-sort": [(5, 4), (10, 8), (15, 12), (20, 16), (25, 20)],
 }
 """Of each task the sizes at which a memory has the locations of its settings."""
 
@@ -46,20 +48,24 @@ FAR: dict[str, list[tuple[int, int]]] = {
     "copy": [(500, 1024), (1000, 1024), (1000, 2048), (10_000, 16_384)],
     "associative-recall": [(20, 256), (50, 512)],
     "repeat-copy": [],
+    "n-grams": [],
+    "priority-sort": [],
 }
 """And those at which it has been enlarged; an LSTM without one is not asked there."""
 
 ASIDE = {(1000, 2048)}
 """Asks only whether more room helps, and has no part in the order of the seeds."""
 
-FEWER: dict[tuple[str, tuple[int, ...]], int] = {("associative-recall", (50,)): 200}
-"""Where so many vectors would take hours: how many sequences there are instead."""
+SEQUENCES: dict[tuple[str, tuple[int, ...]], int] = {
+    ("associative-recall", (50,)): 200,
+    ("n-grams", (1000,)): 200,
+} | {("n-grams", (length,)): 1000 for length in (50, 100, 200, 400)}
+"""Of how many a size has where it is not the vectors that count: so many vectors of 50
+items would take hours, and a vector of n-grams is one bit."""
 
 
 def trials(settings: Settings) -> list[Trial]:
     """Return the sizes of the protocol, and how many locations there are for each."""
-    if settings.task not in NEAR:
-        raise SystemExit(f"count.py: no protocol for {settings.task} yet")
     near = [n if isinstance(n, tuple) else (n,) for n in NEAR[settings.task]]
     if settings.model == "baseline":
         return [Trial(size) for size in near]
@@ -70,7 +76,7 @@ def trials(settings: Settings) -> list[Trial]:
 def sequences(task: Task, trial: Trial) -> int:
     """Return how many sequences of a size every seed answers."""
     vectors = bits_asked(task, trial.size) // task.output_size
-    return FEWER.get((task.name, trial.size), -(-VECTORS // vectors))
+    return SEQUENCES.get((task.name, trial.size), -(-VECTORS // vectors))
 
 
 def keep(run: Path, folder: Path) -> None:
@@ -114,20 +120,22 @@ def count(
 
 def ranking(
     settings: Settings, published: dict[int, list[Result]]
-) -> dict[int, tuple[int, int]]:
+) -> dict[int, tuple[float, float]]:
     """Return the seeds in the protocol's order, the best first, and what decides it.
 
     That is the wrong bits of each at the sizes of training and at those beyond, in all
-    that is published; of equals the lower seed comes first.
+    that is published, or what a sequence costs there above the optimum; of equals the
+    lower seed comes first.
     """
     largest = settings.make_task().test_size
-    wrong = {seed: [0, 0] for seed in sorted(published)}
+    wrong = {seed: [0.0, 0.0] for seed in sorted(published)}
     for seed, rows in published.items():
         for r in rows:
             if r.where in ASIDE:
                 continue
             sizes = zip(r.size.values(), largest, strict=True)
-            wrong[seed][any(size > most for size, most in sizes)] += r.wrong_bits
+            beyond = any(size > most for size, most in sizes)
+            wrong[seed][beyond] += r.wrong_bits if r.excess is None else r.excess
     order = sorted(wrong, key=wrong.__getitem__)
     return {seed: (wrong[seed][0], wrong[seed][1]) for seed in order}
 
@@ -150,9 +158,12 @@ def ship(folder: Path, shipped: Path) -> None:
     sizes = zip(task.size_names, task.test_size, strict=True)
     trained_on = " and ".join(f"{name} {most}" for name, most in sizes)
     ending = {1: "st", 2: "nd", 3: "rd"}.get(rank, "th")
+    by_cost = published[seed][0].excess is not None
+    what, digits = ("bits above the optimum", 1) if by_cost else ("wrong bits", 0)
     chosen = (
-        f"{rank}{ending} of {len(order)} seeds by wrong bits: {inside:,} up to "
-        f"{trained_on} and {beyond:,} beyond" + f", like {equals} others" * (equals > 0)
+        f"{rank}{ending} of {len(order)} seeds by {what}: {inside:,.{digits}f} up to "
+        f"{trained_on} and {beyond:,.{digits}f} beyond"
+        + f", like {equals} others" * (equals > 0)
     )
     row = settings.seeds.index(seed)
     parts = files.read_tensors(folder / SEEDS)
@@ -169,8 +180,13 @@ def ship(folder: Path, shipped: Path) -> None:
 
 
 def exact(results: dict[int, list[Result]], where: tuple[int | None, ...]) -> str:
-    """Return how many seeds made no mistake there, and the wrong bits of the others."""
+    """Return how many seeds made no mistake there, and the wrong bits of the others.
+
+    Where chance decides, what a sequence costs each seed above the optimum.
+    """
     rows = [r for mine in results.values() for r in mine if r.where == where]
+    if above := sorted(r.excess for r in rows if r.excess is not None):
+        return "bits above the optimum " + " ".join(f"{bits:.2f}" for bits in above)
     wrong = sorted(r.wrong_bits for r in rows if r.wrong_bits)
     return f"{len(rows) - len(wrong):3d} of {len(rows)}, wrong bits {wrong}"
 

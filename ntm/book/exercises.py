@@ -50,5 +50,5 @@ def _show(value: Any) -> str:
     if numbers.dim() == 0 and not numbers.is_floating_point():
         return str(numbers.item())
     if numbers.dim() == 0:
-        return f"{numbers.item() + 0.0:.3f}"
+        return f"{round(numbers.item(), 3) + 0.0:.3f}"  # and not -0.000
     return "[" + " ".join(_show(part) for part in numbers) + "]"
