@@ -36,6 +36,16 @@ def visit(request, window) -> Visit:
 
 @pytest.fixture(
     scope="module",
+    params=[(page, "light") for page in PAGES],
+    ids=lambda pair: f"{pair[0]}-{pair[1]}",
+)
+def layout(request, window) -> Visit:
+    """Return a visit for what no theme changes: where things stand, and what keys do."""
+    return window(*request.param)
+
+
+@pytest.fixture(
+    scope="module",
     params=[(page, "without scripts") for page in PAGES],
     ids=PAGES,
 )
@@ -62,8 +72,8 @@ def test_a_first_visit_has_nothing_to_complain_about(browser):
     visit.context.close()
 
 
-def test_every_formula_is_drawn(visit):
-    undrawn, broken, raw = visit.page.evaluate(
+def test_every_formula_is_drawn(layout):
+    undrawn, broken, raw = layout.page.evaluate(
         r"""() => {
           const texts = (elements) => [...elements].map((element) => element.textContent.trim().slice(0, 80));
           const raw = [];
@@ -82,9 +92,9 @@ def test_every_formula_is_drawn(visit):
           ];
         }"""
     )
-    assert not undrawn, f"{visit}: formulas that are not drawn: {undrawn}"
-    assert not broken, f"{visit}: formulas with an error: {broken}"
-    assert not raw, f"{visit}: TeX in the text: {raw}"
+    assert not undrawn, f"{layout}: formulas that are not drawn: {undrawn}"
+    assert not broken, f"{layout}: formulas with an error: {broken}"
+    assert not raw, f"{layout}: TeX in the text: {raw}"
 
 
 # Code may scroll on a phone; what it gives, formulas and tables do not scroll anywhere.
@@ -102,13 +112,13 @@ CUT = """() => {
 }"""
 
 
-def test_nothing_is_cut_on_a_screen_or_a_phone(visit):
-    visit.open_dropdowns()
-    cut = {"a screen": visit.page.evaluate(CUT)}
-    with visit.on_a_phone() as page:
+def test_nothing_is_cut_on_a_screen_or_a_phone(layout):
+    layout.open_dropdowns()
+    cut = {"a screen": layout.page.evaluate(CUT)}
+    with layout.on_a_phone() as page:
         cut["a phone"] = page.evaluate(CUT)
     for place, what in cut.items():
-        assert not what, f"{visit}: cut on {place}: {what}"
+        assert not what, f"{layout}: cut on {place}: {what}"
 
 
 def test_every_picture_says_what_it_shows(visit):
@@ -166,7 +176,7 @@ def test_the_ink_of_every_figure_stands_out_from_the_page(visit):
         )
 
 
-def test_one_search_one_heading_and_no_empty_bar(visit):
+def test_one_search_one_heading_and_no_empty_bar(layout):
     count = """() => {
       const isSeen = (element) => element.checkVisibility() && element.getBoundingClientRect().height > 0;
       const seen = (selector) => [...document.querySelectorAll(selector)].filter(isSeen);
@@ -177,21 +187,21 @@ def test_one_search_one_heading_and_no_empty_bar(visit):
           !bar.innerText.trim() && !bar.querySelector("a, button, input, img")).map((bar) => bar.outerHTML.slice(0, 80)),
       ];
     }"""
-    on_a_screen = visit.page.evaluate(count)
-    with visit.on_a_phone() as page:
+    on_a_screen = layout.page.evaluate(count)
+    with layout.on_a_phone() as page:
         on_a_phone = page.evaluate(count)
     for place, (searches, headings, empty) in (
         ("screen", on_a_screen),
         ("phone", on_a_phone),
     ):
-        assert searches == 1, f"{visit}: {searches} search boxes on a {place}"
-        assert len(headings) == 1, f"{visit}: first headings on a {place}: {headings}"
-        assert not empty, f"{visit}: empty bars on a {place}: {empty}"
+        assert searches == 1, f"{layout}: {searches} search boxes on a {place}"
+        assert len(headings) == 1, f"{layout}: first headings on a {place}: {headings}"
+        assert not empty, f"{layout}: empty bars on a {place}: {empty}"
 
 
-def test_a_page_fits_a_phone(visit):
-    visit.open_dropdowns()
-    with visit.on_a_phone() as page:
+def test_a_page_fits_a_phone(layout):
+    layout.open_dropdowns()
+    with layout.on_a_phone() as page:
         width, window, sticking_out, figures = page.evaluate(
             """() => {
               const window_ = document.documentElement.clientWidth;
@@ -218,24 +228,24 @@ def test_a_page_fits_a_phone(visit):
             }"""
         )
     assert width <= 390, (
-        f"{visit} is {width} pixels wide on a phone: {sticking_out[:3]}"
+        f"{layout} is {width} pixels wide on a phone: {sticking_out[:3]}"
     )
-    assert not sticking_out, f"{visit}: wider than a phone: {sticking_out[:3]}"
+    assert not sticking_out, f"{layout}: wider than a phone: {sticking_out[:3]}"
     for source, shown, natural, true in figures:
-        assert natural, f"{visit}: {source} does not say how wide it is"
+        assert natural, f"{layout}: {source} does not say how wide it is"
         assert shown <= window, (
-            f"{visit}: {source} is {shown:.0f} pixels wide on a phone"
+            f"{layout}: {source} is {shown:.0f} pixels wide on a phone"
         )
-        assert abs(shown - true) < 3, f"{visit}: {source} is squeezed on a phone"
+        assert abs(shown - true) < 3, f"{layout}: {source} is squeezed on a phone"
         text = FIGURE_TEXT * shown / float(natural)
         assert text >= SMALLEST_TEXT, (
-            f"{visit}: {source} has {text:.1f}-pixel text on a phone"
+            f"{layout}: {source} has {text:.1f}-pixel text on a phone"
         )
 
 
-def test_88_columns_of_code_fit_the_column(visit):
+def test_88_columns_of_code_fit_the_column(layout):
     # A comment of 88 characters in place of what the first listing on the page shows.
-    needed = visit.page.evaluate(
+    needed = layout.page.evaluate(
         """() => {
           const listing = [...document.querySelectorAll("article pre")].find((pre) => !pre.closest(".admonition"));
           if (!listing) return null;
@@ -246,18 +256,18 @@ def test_88_columns_of_code_fit_the_column(visit):
           return width;
         }"""
     )
-    assert not needed, f"{visit}: 88 columns of code are {needed} pixels too wide"
+    assert not needed, f"{layout}: 88 columns of code are {needed} pixels too wide"
 
 
-def test_the_first_stop_of_the_keyboard_skips_to_the_text(visit):
-    page = visit.page
+def test_the_first_stop_of_the_keyboard_skips_to_the_text(layout):
+    page = layout.page
     page.evaluate("() => { document.activeElement?.blur(); scrollTo(0, 0); }")
     page.keyboard.press("Tab")
     stop = page.evaluate(
         "() => [document.activeElement.innerText, document.activeElement.hash]"
     )
-    assert stop[1] == "#main-content", f"{visit}: the first stop is {stop}"
-    assert page.locator(stop[1]).count() == 1, f"{visit}: {stop} leads nowhere"
+    assert stop[1] == "#main-content", f"{layout}: the first stop is {stop}"
+    assert page.locator(stop[1]).count() == 1, f"{layout}: {stop} leads nowhere"
 
 
 def test_what_the_keyboard_reaches_is_seen(visit):
@@ -294,22 +304,22 @@ def test_what_the_keyboard_reaches_is_seen(visit):
     assert not unseen, f"{visit}: the focus cannot be seen on {unseen}"
 
 
-def test_dropdowns_open_by_keyboard(visit):
+def test_dropdowns_open_by_keyboard(layout):
     # All closed first: one that lies in another cannot be reached once that closes.
-    visit.page.evaluate(
+    layout.page.evaluate(
         "document.querySelectorAll('article details').forEach((d) => (d.open = false))"
     )
-    for summary in visit.page.locator("article details > summary").all():
+    for summary in layout.page.locator("article details > summary").all():
         box = summary.locator("..")
         was_open = box.evaluate("box => box.open")
         summary.focus()
-        visit.page.keyboard.press("Enter")
+        layout.page.keyboard.press("Enter")
         is_open = box.evaluate("box => box.open")
         assert is_open is not was_open, (
-            f"{visit}: Enter does nothing on {summary.inner_text()!r}"
+            f"{layout}: Enter does nothing on {summary.inner_text()!r}"
         )
-    boxes = visit.page.locator("article .dropdown:not(details)")
-    assert boxes.count() == 0, f"{visit}: a dropdown that is not the browser's own"
+    boxes = layout.page.locator("article .dropdown:not(details)")
+    assert boxes.count() == 0, f"{layout}: a dropdown that is not the browser's own"
 
 
 def turn_to(page: Page, media: str, theme: str) -> str:
@@ -404,9 +414,9 @@ def test_axe_finds_nothing_serious(visit):
     assert not found, f"{visit}: {len(found)} violations: {found[:3]}"
 
 
-def test_what_scrolls_on_a_phone_scrolls_by_keyboard(visit):
-    visit.open_dropdowns()
-    with visit.on_a_phone() as page:
+def test_what_scrolls_on_a_phone_scrolls_by_keyboard(layout):
+    layout.open_dropdowns()
+    with layout.on_a_phone() as page:
         # What axe asks of a scrolling box, and of all its rules the one that depends on width.
         stuck = page.evaluate(
             """() => [...document.querySelectorAll("main *")].filter((box) =>
@@ -414,7 +424,7 @@ def test_what_scrolls_on_a_phone_scrolls_by_keyboard(visit):
               box.checkVisibility() && box.tabIndex < 0 && !box.querySelector("a[href], button, summary, input, [tabindex='0']"))
               .map((box) => box.outerHTML.slice(0, 100))"""
         )
-    assert not stuck, f"{visit}: scrolls, but not by keyboard: {stuck}"
+    assert not stuck, f"{layout}: scrolls, but not by keyboard: {stuck}"
 
 
 def test_a_page_can_be_read_without_scripts(still):
