@@ -4,7 +4,7 @@ A model of one's own that is a `Recurrent` is trained, evaluated and saved as th
 Nothing here knows of memories or heads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
@@ -136,6 +136,12 @@ def tensors_in(tree: Any) -> list[Tensor]:
     if isinstance(tree, Tensor):
         return [tree]
     return [tensor for part in tree for tensor in tensors_in(part)]
+
+
+def with_tensors(tree: Tree, tensors: Iterable[Tensor]) -> Tree:
+    """Return a tree of this structure with these tensors, in the order of its own."""
+    left = iter(tensors)
+    return tree_map(lambda _: next(left), tree)
 
 
 def require_state(

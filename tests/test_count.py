@@ -30,7 +30,7 @@ def test_some_seeds_are_kept() -> None:
 def test_every_seed_has_answered_as_many_vectors_at_each_size(folder: Path) -> None:
     settings, parameters = count.load(folder)
     published = pretrained.trials(folder)
-    number = 32 if settings.task == "copy" else 16
+    number = {"copy": 32, "n-grams": 8}.get(settings.task, 16)
     assert list(published) == [*settings.seeds] == [*range(1000, 1000 + number)]
     assert len(parameters) == number
     wheres = {tuple(r.where for r in rows) for rows in published.values()}
@@ -53,6 +53,8 @@ def test_every_seed_has_answered_as_many_vectors_at_each_size(folder: Path) -> N
         ("associative-recall", 2, 6_667),  # three vectors each, however many items
         ("associative-recall", 20, 6_667),
         ("associative-recall", 50, 200),
+        ("n-grams", 200, 1_000),  # bits, not vectors
+        ("n-grams", 1000, 200),
     ],
 )
 def test_so_many_sequences_ask_for_twenty_thousand_vectors(
@@ -88,20 +90,24 @@ def test_the_weights_are_those_that_the_table_tells_of(folder: Path) -> None:
     """The seeds with most and fewest wrong bits at one size, on fewer sequences."""
     settings, parameters = count.load(folder)
     published = pretrained.trials(folder)
-    size = (10, 5) if settings.task == "repeat-copy" else (20,)
+    size = {"repeat-copy": (10, 5), "n-grams": (100,)}.get(settings.task, (20,))
+    locations = None if settings.model == "baseline" else 128
+    by_chance = settings.task == "n-grams"
     wrong = {
-        row: r.wrong_bits
+        row: r.bits if by_chance else r.wrong_bits
         for row, seed in enumerate(settings.seeds)
         for r in published[seed]
-        if r.where == (*size, 128)
+        if r.where == (*size, locations)
     }
     rows = [max(wrong, key=wrong.__getitem__), min(wrong, key=wrong.__getitem__)]
     stacked, task = StackedModels(settings.make_model(0)), settings.make_task()
     worst, best = evaluate_seeds(
-        stacked, parameters[rows], task, size, 100, count.PUBLISHED, 128
+        stacked, parameters[rows], task, size, 100, count.PUBLISHED, locations
     )
-    assert worst.wrong_bits > best.wrong_bits
-    assert best.wrong_bits == 0
+    if by_chance:
+        assert worst.bits > best.bits
+    else:
+        assert worst.wrong_bits > best.wrong_bits == 0
 
 
 def test_what_is_kept_of_a_run_are_its_averaged_parameters(tmp_path: Path) -> None:

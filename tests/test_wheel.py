@@ -33,7 +33,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_is_small_and_holds_the_package_alone(wheel: Path) -> None:
-    assert wheel.stat().st_size < 1_000_000
+    assert wheel.stat().st_size < 1_100_000  # nine tenths are five machines' weights
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {
         "ntm",
@@ -43,7 +43,8 @@ def test_the_wheel_is_small_and_holds_the_package_alone(wheel: Path) -> None:
     assert kinds <= {".py", ".typed", ".json", ".csv", ".safetensors", ".js", ".css"}
     assert "ntm/py.typed" in names
     shipped = {name.split("/")[2] for name in names if name.endswith(".safetensors")}
-    assert shipped == {"copy-feedforward", "copy-lstm", "recall-lstm", "repeat-lstm"}
+    copiers = {"copy-feedforward", "copy-lstm"}
+    assert shipped == copiers | {"ngrams-lstm", "recall-lstm", "repeat-lstm"}
 
 
 def test_installed_alone_it_loads_and_saves_machines(

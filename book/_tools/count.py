@@ -163,7 +163,8 @@ def ship(folder: Path, shipped: Path) -> None:
     chosen = (
         f"{rank}{ending} of {len(order)} seeds by {what}: {inside:,.{digits}f} up to "
         f"{trained_on} and {beyond:,.{digits}f} beyond"
-        + f", like {equals} others" * (equals > 0)
+        + f", like {equals} others"
+        * (equals > 0)
     )
     row = settings.seeds.index(seed)
     parts = files.read_tensors(folder / SEEDS)

@@ -97,6 +97,53 @@ $python book/_tools/count.py repeat-lstm --keep "$runs/repeat-lstm-0" --store
 $python book/_tools/count.py repeat-lstm --ship
 task=copy
 
+# Dynamic n-grams in stages, contexts of 2 bits, of 3 and of 5, the last in two runs; the
+# LSTM without a memory the same way, its last stage once and shorter.
+task=n-grams
+# grams NAME STAGE OPTIONS CONTEXT LENGTH SEQUENCES HOLD RATE [BEFORE]
+grams() {
+  # shellcheck disable=SC2086
+  run "$1-$2" $3 --seeds 1000:1008 --task.context "$4" --task.length "$5" --sequences "$6" \
+    --hold-until "$7" --decay-until 1 --learning-rate "$8" --evaluate-every 2000 \
+    ${9:+--init-from "$runs/$1-$9"}
+}
+machine="--controller lstm --memory-locations"
+grams ngrams-lstm 2 "$machine 48" 2 60 16000 0.9 1e-3
+grams ngrams-lstm 3 "$machine 48" 3 100 12000 0.9 1e-3 2
+grams ngrams-lstm 5 "$machine 128" 5 200 20000 0.5 5e-4 3
+grams ngrams-lstm 6 "$machine 128" 5 200 20000 0.4 5e-4 5
+alone="--model baseline --baseline-layers 1 --baseline-size 128"
+grams ngrams-baseline 2 "$alone" 2 60 16000 0.9 1e-3
+grams ngrams-baseline 3 "$alone" 3 100 12000 0.9 1e-3 2
+grams ngrams-baseline 5 "$alone" 5 200 16000 0.5 5e-4 3
+for name in ngrams-lstm-6 ngrams-baseline-5; do
+  $python book/_tools/count.py "${name%-?}" --keep "$runs/$name" --store
+done
+$python book/_tools/count.py ngrams-lstm --ship
+$python book/_tools/write_ngrams.py
+# And at once, four development seeds; the first 13,000 sequences are in book/ngrams/at-once.csv.
+run ngrams-at-once --controller lstm --seeds 0:4 --sequences 20000 --memory-locations 64 \
+  --evaluate-every 1000
+
+# Priority sort, four development seeds each: what book/sort/tried.csv tells of.
+task=priority-sort
+# sorting VECTORS HIGHEST CONTROLLER HEADS WIDTH LOCATIONS BATCH RATE SEQUENCES HOLD
+sorting() {
+  run "sort-$1-$3-$4-$7-$8" --seeds 0:4 --task.vectors "$1" --task.highest "$2" --controller "$3" \
+    --num-heads "$4" --memory-width "$5" --memory-locations "$6" --batch-size "$7" \
+    --learning-rate "$8" --sequences "$9" --hold-until "${10}" --decay-until 1 --evaluate-every 8000
+}
+sorting 4 3 lstm 1 20 32 4 1e-3 12000 0.9
+sorting 4 3 feedforward 1 20 32 4 1e-3 20000 0.9
+sorting 4 3 feedforward 4 20 32 4 1e-3 20000 0.9
+sorting 4 3 feedforward 1 20 16 16 3e-3 51200 0.7
+sorting 4 3 feedforward 2 48 16 16 3e-3 51200 0.7
+sorting 4 3 feedforward 4 20 16 16 3e-3 51200 0.7
+sorting 20 16 feedforward 4 20 32 4 1e-3 20000 0.9
+sorting 20 16 feedforward 4 20 32 16 2e-3 48000 0.9
+sorting 20 16 feedforward 4 20 32 16 5e-3 24000 0.9
+task=copy
+
 # Development, seeds 0 to 31.  Runs L and M of "What makes it learn".
 for controller in lstm feedforward; do
   run "l-$controller" --controller "$controller" --seeds 0:32 --sequences 40000 \

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ntm.fast.steps import Steps
-from ntm.recurrent import tensors_in, tree_map
+from ntm.recurrent import tensors_in, tree_map, with_tensors
 from ntm.training.stacked import StackedModels
 
 
@@ -57,8 +57,7 @@ class CompiledModels(StackedModels):
         for x in inputs.unbind(0):
             y, leaves, _, _ = steps.split(steps.forward(*values, x, *leaves))
             outputs.append(y)
-        left = iter(leaves)
-        return torch.stack(outputs), tree_map(lambda _: next(left), state)
+        return torch.stack(outputs), with_tensors(state, leaves)
 
     def _steps(self, named: dict[str, Tensor], inputs: Tensor, state: Any) -> Steps:
         """Return the compiled step for such tensors, which is made only once.

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ntm.recurrent import tensors_in, tree_map
+from ntm.recurrent import tensors_in, with_tensors
 from ntm.training.stacked import StackedModels
 
 PIECE = 32
@@ -71,8 +71,7 @@ def in_pieces(
     named, state = stacked.begin(parameters, inputs.shape[2], **settings)
 
     def run(inputs: Tensor, *leaves: Tensor) -> list[Tensor]:
-        left = iter(leaves)
-        before = tree_map(lambda _: next(left), state)
+        before = with_tensors(state, leaves)
         outputs, after = stacked.run(named, inputs, before)
         return [outputs, *tensors_in(after)]
 

@@ -13,7 +13,7 @@ from torch.func import functional_call, vjp, vmap
 
 from ntm.fast import inductor
 from ntm.fast.step import step
-from ntm.recurrent import tensors_in, tree_map
+from ntm.recurrent import tensors_in, tree_map, with_tensors
 
 
 class Steps:
@@ -170,8 +170,7 @@ class Steps:
         named = dict(
             zip((f"model.{name}" for name in self.names), tensors, strict=False)
         )
-        leaves = iter(tensors[n + 1 :])
-        state = tree_map(lambda _: next(leaves), self._structure)
+        state = with_tensors(self._structure, tensors[n + 1 :])
         outputs, state, found = functional_call(
             self._call, named, (tensors[n], state, cache)
         )
