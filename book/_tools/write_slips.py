@@ -2,13 +2,12 @@
 
 Every seed of ``book/machines/NAME`` gets again the sequences of 1,000 vectors that it
 was counted on, with 1,024 locations: all of them if it made a mistake there, else the
-first four.  One row a sequence says whether the heads were where they should be until
-60 vectors were answered, the first vector for which one was not, and what it was told
-in that step or before when it lost most of its weight on the row that was due; in how
-many of the first 200 steps the read head had more than a fifth of its weight on one
-row, and its weight on the row with which the answer begins.  Where the heads should be
-is read off the same seed's copies of 120 vectors.  ``--lost SEED SEQUENCE`` prints the
-steps of the answer around such a vector instead.
+first four.  One row a sequence says for both heads the first vector, of 60 answered, at
+which it was not where it should be; in how many of the first 200 steps the read head
+had more than a fifth of its weight on one row; and its weight on the row with which the
+answer begins.  Where the heads should be is read off the same seed's copies of 120
+vectors.  ``--lost SEED SEQUENCE`` prints the steps of the answer around such a vector
+instead.
 """
 
 import argparse
@@ -115,8 +114,7 @@ def main() -> None:
     out = csv.writer(sys.stdout, lineterminator="\n")
     if not options.lost:
         noted = ["wrong_bits", "focused", "begin"]
-        slips = ["write_slip", "read_slip", "leak", "exponent"]
-        out.writerow(["seed", "sequence", *noted, *slips])
+        out.writerow(["seed", "sequence", *noted, "write_slip", "read_slip"])
     for row, seed in enumerate(settings.seeds):
         if options.lost and seed != options.lost[0]:
             continue
@@ -141,24 +139,18 @@ def main() -> None:
                 if k == options.lost[1]:
                     lose(out, read, k, read_from[:, k], pace, length + 1)
                 continue
-            slips, cause = [], ["", ""]
+            slips = []
             for head, start, due in (
                 (write, 1, written[1:, k]),
                 (read, length + 1, read_from[:, k]),
             ):
                 late = (head.place[start:, k][: len(due)] != due).nonzero().flatten()
                 slips.append(int(late[0]) + (head is write) if len(late) else "")
-                if len(late):
-                    on_due = weights_on(head, k, start, due[: int(late[0]) + 1])
-                    fell = on_due - torch.cat([torch.ones(1), on_due[:-1]])
-                    step = start + int(fell.argmin())
-                    leak = 1 - head.kernel[step, k].max().item()
-                    cause = [f"{leak:.4f}", f"{head.exponent[step, k].item():.4f}"]
             begin = weights_on(read, k, length + 1, read_from[:1, k]).item()
             largest = torch.stack([w[k].max() for w in read.weighting[:EARLY]])
             focused = int((largest > FOCUSED).sum())
             numbers = [int(wrong[k]), focused, f"{begin:.4f}"]
-            out.writerow([seed, k, *numbers, *slips, *cause])
+            out.writerow([seed, k, *numbers, *slips])
         sys.stdout.flush()
 
 
