@@ -48,7 +48,7 @@ FAR: dict[str, list[tuple[int, int]]] = {
     "copy": [(500, 1024), (1000, 1024), (1000, 2048), (10_000, 16_384)],
     "associative-recall": [(20, 256), (50, 512)],
     "repeat-copy": [],
-    "n-grams": [],
+    "n-grams": [(200, 256), (400, 512), (1000, 1024)],
     "priority-sort": [],
 }
 """And those at which it has been enlarged; an LSTM without one is not asked there."""
