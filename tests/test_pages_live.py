@@ -26,7 +26,7 @@ from ntm.book.live import Border
 from ntm.book.live._machine import LENGTHS, letters, packed
 from ntm.book.live._tamper import HEADS, TOOLS
 from ntm.machine import Trace
-from ntm.tasks import TASKS, AssociativeRecall, Copy, RepeatCopy
+from ntm.tasks import TASKS, AssociativeRecall, Copy, NGrams, RepeatCopy
 
 EXPLORABLES = ROOT / "ntm" / "book" / "live"
 VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]'
@@ -288,13 +288,16 @@ def numbers(figure: Locator) -> dict[str, Tensor]:
 
 @cache
 def recorded(doing: str) -> Trace:
-    """Return the trace of the machine that recalls, repeats or copies in a chapter."""
+    """Return the trace of the machine that does this in a chapter."""
     if doing == "recalls":
         machine = ntm.load("recall-lstm")
         short, rooms = AssociativeRecall().batch(seeded(8), 1, 3), 20
     elif doing == "repeats":
         machine = ntm.load("repeat-lstm")
         short, rooms = RepeatCopy().batch(seeded(4), 1, 3, 3), 16
+    elif doing == "predicts":
+        machine = ntm.load("ngrams-lstm")
+        short, rooms = NGrams().batch(seeded(7), 1, 40), 40
     else:
         machine = ntm.load("copy-feedforward")
         short, rooms = Copy().from_words(letters("machines").split()), 12
@@ -356,7 +359,8 @@ def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
     if "tamper" in label:
         return tampered_with(shown)
     assert "trained machine" in label, label
-    doing = next((word for word in ("recalls", "repeats") if word in label), "copies")
+    known = ("recalls", "repeats", "predicts")
+    doing = next((word for word in known if word in label), "copies")
     trace, at = recorded(doing), int(shown["step"])
     return {
         "write": trace.write.weighting[at, 0, 0].double(),
@@ -673,6 +677,16 @@ def test_a_trace_plays_and_is_scrubbed(browser: Browser) -> None:
     assert int(assert_right(figure)["step"]) == 8
     assert not visit.complaints
     visit.context.close()
+
+
+@pytest.mark.parametrize(("name", "is_there"), [("repeat", True), ("ngrams", False)])
+def test_a_trace_goes_to_the_delimiter_where_there_is_one(
+    window: Any, name: str, is_there: bool
+) -> None:
+    page = window(f"book/{name}.html", "light").page
+    film = page.locator(".ntm-figure:has(.strips)")
+    assert film.get_by_role("button", name="Reset").count() == 1
+    assert film.get_by_role("button", name="Delimiter").count() == is_there
 
 
 def test_the_border_is_drawn_as_python_computes_it(browser: Browser) -> None:

@@ -445,7 +445,7 @@ class Trace(LiveFigure):
             "read_vectors": trace.reads[:, 0, 0],
             "memory": trace.memory[:, 0],
         }
-        length = int((asked == 0).sum()) - 1
+        length = int((asked == 0).sum()) - 1  # -1 if there is no delimiter to go to
         if says is None:
             bits = machine.output_size
             says = [

@@ -46,7 +46,7 @@ function render({ model, el }) {
   });
   const to = (label, where) => button(label, () => (stop(), change(model, { step: where })));
   const buttons = make(
-    "div", { className: "buttons" }, play, to("Delimiter", length), to("Reset", 0),
+    "div", { className: "buttons" }, play, ...(length < 0 ? [] : [to("Delimiter", length)]), to("Reset", 0),
   );
 
   const writePlot = bars({ name: "write", colour: "write", title: "write weighting", names });
