@@ -210,6 +210,22 @@ def test_a_soft_look_hears_each_sign_through_noise(
         assert weight == pytest.approx(product)
 
 
+@given(st.lists(st.booleans(), max_size=9), st.lists(st.booleans(), max_size=9))
+def test_a_poll_with_one_silent_row_is_the_best_guess(
+    votes: list[bool], of_others: list[bool]
+) -> None:
+    """Of the rows that match the key, n1 vote 1 and n0 vote -1; others do not count."""
+    context, other, signs = [1, -1, 1, 1, -1], [1, -1, 1, 1, 1], 5
+    voice = signs / math.sqrt(signs + 1)
+    rows = [[*context, 2 * vote - 1, 0] for vote in votes]
+    rows += [[*other, 2 * vote - 1, 0] for vote in of_others]
+    memory = tensor([*rows, [0] * 6 + [1]])
+    look = addressing.content_weighting(memory, tensor([*context, 0, voice]), 100.0)
+    n1, n0 = votes.count(True), votes.count(False)
+    read_vector = look @ memory
+    assert float(read_vector[5]) == pytest.approx((n1 - n0) / (n1 + n0 + 1), abs=1e-6)
+
+
 def test_a_priority_as_a_direction_is_as_similar_as_its_sine() -> None:
     """To a key that points up, when the angle above the level is a quarter of pi."""
     up = tensor([1.0, 0.0])
