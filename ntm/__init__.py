@@ -33,8 +33,8 @@ def load(name: str | Path, kind: type[Recurrent[Any]] = NTM) -> Recurrent[Any]:
     To train it further, ``machine.requires_grad_(True)``.
 
     Args:
-        name: ``"copy-lstm"`` or ``"copy-feedforward"``, which are shipped, or the
-            folder of a run, or one that `save` has written.
+        name: of a shipped machine (see `ntm.pretrained.available`), or the folder of a
+            run, or one that `save` has written.
         kind: what it has to be; `Recurrent` for either kind.
 
     Raises:
