@@ -297,7 +297,7 @@ def recorded(doing: str) -> Trace:
         short, rooms = RepeatCopy().batch(seeded(4), 1, 3, 3), 16
     elif doing == "predicts":
         machine = ntm.load("ngrams-lstm")
-        short, rooms = NGrams().batch(seeded(96), 1, 26), 26
+        short, rooms = NGrams().batch(seeded(199), 1, 20), 16
     else:
         machine = ntm.load("copy-feedforward")
         short, rooms = Copy().from_words(letters("machines").split()), 12
