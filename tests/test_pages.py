@@ -21,9 +21,7 @@ from pages import (
 sys.path.append(str(ROOT / "book" / "_tools"))
 import book_pages
 
-HEAVIEST = (
-    500_000  # bytes of a page, its own HTML and images: 4 s at a megabit a second
-)
+HEAVIEST = 500_000  # bytes of a page and its images: 4 s at a megabit a second
 each_page = pytest.mark.parametrize("page", PAGES)
 
 
