@@ -40,7 +40,6 @@ NEAR: dict[str, list[int] | list[tuple[int, ...]]] = {
         *((20, k) for k in (1, 2, 5, 10)),
     ],
     "n-grams": [50, 100, 200, 400, 1000],
-    "priority-sort": [(5, 4), (10, 8), (15, 12), (20, 16), (25, 20)],
 }
 """Of each task the sizes at which a memory has the locations of its settings."""
 
@@ -49,7 +48,6 @@ FAR: dict[str, list[tuple[int, int]]] = {
     "associative-recall": [(20, 256), (50, 512)],
     "repeat-copy": [],
     "n-grams": [(200, 256), (400, 512), (1000, 1024)],
-    "priority-sort": [],
 }
 """And those at which it has been enlarged; an LSTM without one is not asked there."""
 
@@ -66,6 +64,8 @@ items would take hours, and a vector of n-grams is one bit."""
 
 def trials(settings: Settings) -> list[Trial]:
     """Return the sizes of the protocol, and how many locations there are for each."""
+    if settings.task not in NEAR:
+        raise SystemExit(f"count.py: no protocol for {settings.task} yet")
     near = [n if isinstance(n, tuple) else (n,) for n in NEAR[settings.task]]
     if settings.model == "baseline":
         return [Trial(size) for size in near]
@@ -160,11 +160,10 @@ def ship(folder: Path, shipped: Path) -> None:
     ending = {1: "st", 2: "nd", 3: "rd"}.get(rank, "th")
     by_cost = published[seed][0].excess is not None
     what, digits = ("bits above the optimum", 1) if by_cost else ("wrong bits", 0)
+    like = f", like {equals} others" if equals else ""
     chosen = (
         f"{rank}{ending} of {len(order)} seeds by {what}: {inside:,.{digits}f} up to "
-        f"{trained_on} and {beyond:,.{digits}f} beyond"
-        + f", like {equals} others"
-        * (equals > 0)
+        f"{trained_on} and {beyond:,.{digits}f} beyond{like}"
     )
     row = settings.seeds.index(seed)
     parts = files.read_tensors(folder / SEEDS)
