@@ -11,6 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ntm import minimal
 from ntm.cli import main
 from ntm.fast import bench
+from ntm.tasks import TASKS
+from ntm.tasks.base import steps
 
 NTM = minimal.NTM
 CPU = torch.device("cpu")
@@ -31,11 +33,27 @@ def test_the_floor_does_the_products_of_the_machine(
     """Those by hand, and those that the counter finds in an update."""
     weights, steps = 129 * 400 + 100 * 92 + 120 * 8, 2 * length + 1
     each = 3 * 2 * steps * seeds * batch * (weights + 3 * 128 * 20)
-    assert flops(bench.floor(seeds, batch, CPU, steps)) == each
-    machine = bench.training(seeds, batch, CPU, compiled=False, length=length)
+    assert flops(bench.floor(seeds, batch, CPU, size=(length,))) == each
+    machine = bench.training(seeds, batch, CPU, compiled=False, size=(length,))
     # The machine adds to the memory by a product too; the floor does without.
     adding = 3 * 2 * steps * seeds * batch * 128 * 20
     assert flops(machine.update) == each + adding
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_a_line_and_a_floor_of_its_own(name: str) -> None:
+    """Its sequences are the largest of training, and so are those of its floor."""
+    assert name in {case.task for case in bench.cases(CPU, quick=False)}
+    task = TASKS[name]()
+    of_task: Any = {"task": task, "size": task.test_size}
+    machine = bench.training(2, 1, CPU, compiled=False, **of_task)
+    assert machine.settings.task == name
+    length = steps(task, task.test_size)
+    assert {len(batch.inputs) for batch in machine.next_batches()} == {length}
+    adding = 3 * 2 * length * 2 * 128 * 20
+    floor = bench.floor(2, 1, CPU, **of_task)
+    drawing = flops(machine.next_batches)  # recall looks for items that are alike
+    assert flops(machine.update) == flops(floor) + adding + drawing
 
 
 def test_the_bench_prints_one_object_of_this_form(
@@ -65,19 +83,19 @@ def test_the_table_has_a_line_for_each_case(
     monkeypatch.setattr(bench, "peak", lambda *_: 1)
     assert main(["bench", "--quick"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0].split()[:3] == ["variant", "seeds", "batch"]
+    assert said[0].split()[:3] == ["task", "variant", "seeds"]
     cases = bench.cases(CPU, quick=True)
-    for line, (variant, seeds, batch) in zip(said[1:], cases, strict=False):
-        assert line.startswith(variant)
+    for line, (variant, seeds, batch, task) in zip(said[1:], cases, strict=False):
+        assert line.split()[:2] == [task, variant]
         assert line.split()[-6:-4] == [str(seeds), str(batch)]
 
 
 def test_the_plain_row_is_the_machine_in_one_file_beside_a_floor_of_its_own() -> None:
     """Its controller is feed-forward; it erases and adds by a product, the floor neither."""
-    assert "plain" in {variant for variant, _, _ in bench.cases(CPU, quick=False)}
+    assert "plain" in {case.variant for case in bench.cases(CPU, quick=False)}
     weights = 29 * 100 + 100 * 92 + 120 * 8
     each = 3 * 2 * 5 * 3 * (weights + 3 * 128 * 20)
-    assert flops(bench.floor(1, 3, CPU, steps=5, controller="feedforward")) == each
+    assert flops(bench.floor(1, 3, CPU, size=(2,), controller="feedforward")) == each
     changing = 3 * 2 * 5 * 3 * 2 * 128 * 20
     assert flops(bench.plain_update(3, CPU, length=2)) == each + changing
 

@@ -183,6 +183,6 @@ def test_a_run_on_a_gpu_goes_on_on_a_cpu(tmp_path: Path) -> None:
 @ON_GPU
 def test_the_bench_has_all_variants() -> None:
     for variant in ("eager", "CUDA graph, eager", "CUDA graph, bfloat16"):
-        row = bench.measured(variant, 2, 1, DEVICE, 0.1)
+        row = bench.measured(bench.Case(variant, 2, 1), DEVICE, 0.1)
         assert row.sequences_per_second > 0
         assert row.peak_bytes > 0

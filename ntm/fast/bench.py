@@ -18,24 +18,27 @@ from torch.profiler import ProfilerActivity, profile
 
 from ntm import minimal
 from ntm.runs.provenance import device_name, versions
-from ntm.tasks import Copy
+from ntm.tasks import TASKS, Copy, Task
+from ntm.tasks.base import Size, steps
 from ntm.training.settings import Settings
 from ntm.training.trainer import Trainer
 
 LENGTH = 20
-WIDTH, SIZE, CHANNELS, BITS = 20, 100, 9, 8
+WIDTH, SIZE = 20, 100
+COPY = Copy()
 
 
 def floor(
     seeds: int,
     batch: int,
     device: torch.device,
-    steps: int = 2 * LENGTH + 1,
-    n: int = 128,
+    task: Task = COPY,
+    size: Size = (LENGTH,),
     controller: str = "lstm",
 ) -> Callable[[], None]:
     """Return a function that does one update's matrix products and nothing else.
 
+    The machine is the default one of 128 locations, the sequences are of this size.
     For each step the products of the controller's layer, the heads and the output, one
     a seed; and for each sequence the key with the memory, twice, and the weighting with
     the memory.  Forward one product each, backward two: by what went in, and by the
@@ -50,28 +53,28 @@ def floor(
     def r(*shape: int) -> Tensor:
         return torch.randn(*shape, device=device)
 
-    first = (CHANNELS + WIDTH + SIZE, 4 * SIZE)
+    first = (task.input_size + WIDTH + SIZE, 4 * SIZE)
     if controller == "feedforward":
-        first = (CHANNELS + WIDTH, SIZE)
-    sizes = (first, (SIZE, 4 * WIDTH + 12))
+        first = (task.input_size + WIDTH, SIZE)
+    last = (SIZE + WIDTH, task.output_size)
+    sizes, times = (first, (SIZE, 4 * WIDTH + 12), last), range(steps(task, size))
     layers = [
-        (r(seeds, batch, i), r(seeds, o, i), r(seeds, batch, o))
-        for i, o in (*sizes, (SIZE + WIDTH, BITS))
+        (r(seeds, batch, i), r(seeds, o, i), r(seeds, batch, o)) for i, o in sizes
     ]
     memory, key, weighting = (
-        r(seeds * batch, *shape) for shape in ((n, WIDTH), (1, WIDTH), (1, n))
+        r(seeds * batch, *shape) for shape in ((128, WIDTH), (1, WIDTH), (1, 128))
     )
     if seeds == 1:
         layers = [tuple(t[0] for t in layer) for layer in layers]  # type: ignore[misc]
 
     def work() -> None:
-        for _ in range(steps):
+        for _ in times:
             for x, weight, _g in layers:
                 x @ weight.mT
             for _head in range(2):
                 key @ memory.mT
             weighting @ memory
-        for _ in range(steps):
+        for _ in times:
             for x, weight, g in layers:
                 g @ weight
                 g.mT @ x
@@ -89,11 +92,17 @@ def training(
     batch: int,
     device: torch.device,
     compiled: bool = True,
-    length: int = LENGTH,
+    task: Task = COPY,
+    size: Size = (LENGTH,),
     locations: int = 128,
 ) -> Trainer:
-    """Return a training of copy, all sequences of this length."""
+    """Return a training of a task as it comes, all sequences of this size."""
+
+    def this_size(*_: Any) -> Size:
+        return size
+
     settings = Settings(
+        task=task.name,
         seeds=tuple(range(seeds)),
         batch_size=batch,
         evaluate_every=batch,
@@ -101,7 +110,8 @@ def training(
         memory_locations=locations,
     )
     made = Trainer(settings, device, compiled)
-    made.training_task = Copy(shortest=length, longest=length)
+    kind = type(task)
+    made.training_task = type(kind.__name__, (kind,), {"draw_size": this_size})()
     return made
 
 
@@ -109,7 +119,7 @@ def plain_update(
     batch: int, device: torch.device, length: int = LENGTH
 ) -> Callable[[], None]:
     """Return an update of `ntm.minimal`, as its own training does it."""
-    machine = minimal.NTM(CHANNELS, BITS).to(device)
+    machine = minimal.NTM(COPY.input_size, COPY.output_size).to(device)
     optimizer = torch.optim.Adam(machine.parameters())
 
     def update() -> None:
@@ -184,9 +194,19 @@ def lowered(made: Trainer) -> Trainer:
     return made
 
 
+class Case(NamedTuple):
+    """What one line of the table measures."""
+
+    variant: str
+    seeds: int
+    batch: int
+    task: str = Copy.name
+
+
 class Row(NamedTuple):
     """One line of the table; the names are those of the JSON."""
 
+    task: str
     variant: str
     device: str
     threads: int
@@ -197,23 +217,25 @@ class Row(NamedTuple):
     peak_bytes: int
 
 
-def measured(
-    variant: str, seeds: int, batch: int, device: torch.device, least: float
-) -> Row:
+def measured(case: Case, device: torch.device, least: float) -> Row:
     """Return one line: an update of this variant, in turns with its floor."""
+    variant, seeds, batch, name = case
     work: Callable[[], None]
+    task = TASKS[name]()
+    size = task.test_size
     controller = "feedforward" if variant == "plain" else "lstm"
     if variant == "plain":
         work = plain_update(batch, device)
     else:
-        made = training(seeds, batch, device, compiled="eager" not in variant)
+        made = training(seeds, batch, device, "eager" not in variant, task, size)
         if "bfloat16" in variant:
             made = lowered(made)
         made.replays = device.type == "cuda" and variant not in ("eager", "compiled")
         work = made.update
-    products = floor(seeds, batch, device, controller=controller)
+    products = floor(seeds, batch, device, task, size, controller)
     ours, least_of_all = seconds([work, products], device, least)
     return Row(
+        name,
         variant,
         device.type,
         torch.get_num_threads(),
@@ -225,20 +247,24 @@ def measured(
     )
 
 
-def cases(device: torch.device, quick: bool) -> list[tuple[str, int, int]]:
-    """Return what is measured: variant, seeds, batch."""
+def cases(device: torch.device, quick: bool) -> list[Case]:
+    """Return what is measured: copying in all variants, the other tasks in one."""
     if quick:
-        return [("plain", 1, 1), ("eager", 1, 1), ("eager", 8, 1)]
+        return [Case("plain", 1, 1), Case("eager", 1, 1), Case("eager", 8, 1)]
+    on_gpu = device.type == "cuda"
     alone = ["plain", "eager", "compiled"]
-    if device.type == "cuda":
+    if on_gpu:
         alone += ["CUDA graph, eager", "CUDA graph", "CUDA graph, bfloat16"]
     batches = (1, 16, 64)
-    found = [(variant, 1, batch) for variant in alone for batch in batches]
-    if device.type == "cuda":
+    found = [Case(variant, 1, batch) for variant in alone for batch in batches]
+    if on_gpu:
         several = ["CUDA graph", "CUDA graph, bfloat16"]
-        return found + [(v, s, 16) for v in several for s in (8, 32, 128, 512)]
-    found += [("many seeds", 8, 8)]
-    return found + [("many seeds", s, b) for s in (8, 32) for b in batches]
+        found += [Case(v, s, 16) for v in several for s in (8, 32, 128, 512)]
+    else:
+        found += [Case("many seeds", 8, 8)]
+        found += [Case("many seeds", s, b) for s in (8, 32) for b in batches]
+    variant = "CUDA graph" if on_gpu else "many seeds"
+    return found + [Case(variant, 8, 4, task) for task in TASKS]
 
 
 def growth(device: torch.device, quick: bool, least: float) -> dict[str, Any]:
@@ -256,10 +282,12 @@ def growth(device: torch.device, quick: bool, least: float) -> dict[str, Any]:
     for name, values in sizes.items():
         rows: list[dict[str, float]] = []
         for value in values:
-            given: dict[str, Any] = {"seeds": 1, "length": LENGTH} | {name: value}
-            if quick:
-                given["length"] = min(given["length"], 2)
-            made = training(batch=16, device=device, compiled=not quick, **given)
+            given = {"seeds": 1, "length": LENGTH, "locations": 128} | {name: value}
+            seeds, length, locations = given.values()
+            size = (min(length, 2) if quick else length,)
+            made = training(
+                seeds, 16, device, not quick, size=size, locations=locations
+            )
             (took,) = seconds([made.update], device, least)
             first = rows[0] if rows else {"size": value, "seconds": took}
             relative = took / first["seconds"] / (value / first["size"])
@@ -276,16 +304,16 @@ def bench(device: torch.device, quick: bool = False, as_json: bool = False) -> N
     least = 0.1 if quick else 1.5
     rows = []
     if not as_json:
-        print(f"{'variant':22}{'seeds':>6}{'batch':>6}{'sequences/s':>13}", end="")
-        print(f"{'floor':>10}{'ratio':>7}{'peak MB':>9}")
+        print(f"{'task':20}{'variant':22}{'seeds':>6}{'batch':>6}", end="")
+        print(f"{'sequences/s':>13}{'floor':>10}{'ratio':>7}{'peak MB':>9}")
     for case in cases(device, quick):
-        row = measured(*case, device, least)
+        row = measured(case, device, least)
         rows.append(row)
         gc.collect()
         if not as_json:
             rate, limit = row.sequences_per_second, row.floor_sequences_per_second
             print(
-                f"{row.variant:22}{row.seeds:>6}{row.batch:>6}{rate:>13.1f}"
+                f"{row.task:20}{row.variant:22}{row.seeds:>6}{row.batch:>6}{rate:>13.1f}"
                 f"{limit:>10.1f}{rate / limit:>7.2f}{row.peak_bytes / 1e6:>9.1f}",
                 flush=True,
             )
