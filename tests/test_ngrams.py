@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from ntm.baseline import Baseline
 from ntm.tasks import NGrams, cost_in_bits, wrong_bits
-from ntm.tasks.ngrams import draw, optimal_cost, optimal_prediction
+from ntm.tasks.ngrams import contexts, draw, optimal_cost, optimal_prediction
 from ntm.training.evaluation import STREAM, evaluate
 
 
@@ -81,6 +81,12 @@ def test_a_table_is_of_one_sequence_alone(many: Tensor) -> None:
 
 
 # The optimum.
+
+
+def test_a_context_is_what_came_before() -> None:
+    bits = torch.tensor([[1, 0, 0, 1, 1, 0, 1.0]]).T
+    assert contexts(bits).flatten().tolist() == [-1] * 5 + [0b10011, 0b00110]
+    assert contexts(bits[:, 0], 2).tolist() == [-1, -1, 0b10, 0b00, 0b01, 0b11, 0b10]
 
 
 def test_the_optimum_by_hand() -> None:

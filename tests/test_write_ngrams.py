@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 import ntm
 from ntm import pretrained
 from ntm.tasks import Batch
-from ntm.tasks.ngrams import optimal_prediction
+from ntm.tasks.ngrams import contexts, optimal_prediction
 
 sys.path.append(str(ROOT / "book" / "_tools"))
 import write_ngrams as look
@@ -24,11 +24,6 @@ STEPS = 150
 @pytest.fixture(scope="module")
 def batch() -> Batch:
     return look.TASK.batch(torch.Generator().manual_seed(3), 4, STEPS)
-
-
-def test_a_context_is_the_five_bits_before() -> None:
-    bits = torch.tensor([[1, 0, 0, 1, 1, 0, 1.0]]).T
-    assert look.contexts(bits).flatten().tolist() == [-1] * 5 + [0b10011, 0b00110]
 
 
 def test_of_all_counts_the_best_guess_can_be_made(batch: Batch) -> None:
@@ -44,7 +39,7 @@ def test_of_all_counts_the_best_guess_can_be_made(batch: Batch) -> None:
 @pytest.mark.parametrize("lag", [1, 2])
 def test_a_diary_is_known_by_what_is_looked_at(batch: Batch, lag: int) -> None:
     """One writes on, a row a step, and looks at the rows of the same context alone."""
-    context = look.contexts(batch.targets[..., 0])
+    context = contexts(batch.targets[..., 0])
     write = one_hot(torch.arange(STEPS) % 200, 200).float()
     read = torch.zeros(STEPS, 4, 200)
     for step in range(STEPS):

@@ -27,6 +27,7 @@ from torch import Tensor
 import ntm
 from ntm.book.counts import machines
 from ntm.tasks import Batch, NGrams
+from ntm.tasks.ngrams import contexts
 
 BOOK = Path(__file__).parents[1]
 TASK = NGrams()
@@ -40,17 +41,6 @@ class Diary(NamedTuple):
     places: Tensor
     lag: int
     look: float
-
-
-def contexts(bits: Tensor) -> Tensor:
-    """Return the context of each bit as a number, −1 for the first, ``(T, B)``."""
-    numbers = torch.full(bits.shape, -1)
-    seen = torch.zeros(bits.shape[1], dtype=torch.long)
-    for step, bit in enumerate(bits.long()):
-        if step >= TASK.context:
-            numbers[step] = seen
-        seen = (2 * seen + bit) % 2**TASK.context
-    return numbers
 
 
 def counts(bits: Tensor, window: int) -> tuple[Tensor, Tensor]:

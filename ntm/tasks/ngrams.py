@@ -148,6 +148,24 @@ def draw(table: Tensor, chances: Tensor, context: int) -> Tensor:
     return torch.tensor(sequences, dtype=chances.dtype).T
 
 
+def contexts(bits: Tensor, context: int = 5) -> Tensor:
+    """Return the bits before each as a number whose last digit is the latest.
+
+    Args:
+        bits: of 0 and 1, ``(length, …)``, more of them than a context has.
+        context: how many bits the next one depends on.
+
+    Returns:
+        ``(length, …)``, in int64; −1 for the first bits, which have no context.
+
+    Chapter: *Dynamic n-grams*.
+    """
+    digits = 2 ** torch.arange(context - 1, -1, -1, device=bits.device)
+    windows = bits.to(torch.int64).unfold(0, context, 1)[:-1]
+    numbers = (windows * digits).sum(dim=-1)
+    return torch.cat([torch.full_like(bits[:context], -1, dtype=torch.int64), numbers])
+
+
 def optimal_prediction(bits: Tensor, context: int = 5) -> Tensor:
     """Return how likely a 1 is at each step for who knows all bits before it.
 
@@ -170,15 +188,14 @@ def optimal_prediction(bits: Tensor, context: int = 5) -> Tensor:
     """
     require_whole(context + 1, length=len(bits))
     whole = bits.reshape(len(bits), -1).to(torch.int64)
-    digits = 2 ** torch.arange(context - 1, -1, -1)
+    seen = contexts(whole, context)
     each = torch.arange(whole.shape[1])
     counts = torch.zeros(len(each), 2**context, 2, dtype=torch.float64)
     said = torch.full(whole.shape, 0.5, dtype=torch.float64)
     for step in range(context, len(whole)):
-        seen = digits @ whole[step - context : step]
-        n0, n1 = counts[each, seen].T
+        n0, n1 = counts[each, seen[step]].T
         said[step] = (n1 + 0.5) / (n1 + n0 + 1)
-        counts[each, seen, whole[step]] += 1
+        counts[each, seen[step], whole[step]] += 1
     return said.reshape(bits.shape)
 
 
