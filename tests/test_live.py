@@ -162,6 +162,8 @@ def test_a_trace_says_what_happens_at_each_step() -> None:
     figure = live.Trace(NTM(8, 6), recall, 16, doing="recalls", says=told)
     assert json.loads(figure.recorded)["says"] == told
     assert figure.length == 12  # the last delimiter
+    figure = live.Trace(NTM(8, 6), recall, 16, says=told, delimiter=False)
+    assert figure.length == -1  # nothing to go to
     with pytest.raises(ValueError, match="says: got 15, needs 16, one a step"):
         live.Trace(NTM(8, 6), recall, 16, says=told[1:])
 

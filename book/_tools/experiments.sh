@@ -57,8 +57,12 @@ for part in content gate shift sharpening; do
   $python book/_tools/ablations.py train copy --model "no-$part" --controller feedforward \
     --seeds 1000:1016 --sequences 40000 $few --evaluate-every 1000 --out "$runs/no-$part"
 done
-$python book/_tools/ablations.py train copy --model uniform --controller feedforward \
-  --seeds 1000:1016 --sequences 40000 $few --evaluate-every 1000 --out "$runs/uniform"
+for model in uniform rows; do
+  $python book/_tools/ablations.py train copy --model "$model" --controller feedforward \
+    --seeds 1000:1016 --sequences 40000 $few --evaluate-every 1000 --out "$runs/$model"
+done
+run raw --controller feedforward --seeds 1000:1016 --sequences 40000 $few \
+  --evaluate-every 1000 --ema-decay 0
 
 # Associative recall: development, then reported seeds, of the LSTM controller alone.
 task=associative-recall

@@ -407,6 +407,7 @@ class Trace(LiveFigure):
         memory_locations: N, small enough to be seen.
         doing: what the machine does, as in "a trained machine copies".
         says: what happens at each step, in words; those of a copy if left out.
+        delimiter: whether a delimiter comes in before the answer, to go to by a button.
 
     Raises:
         traitlets.TraitError: a value that cannot be, and which can.
@@ -430,6 +431,7 @@ class Trace(LiveFigure):
         memory_locations: int,
         doing: str = "copies",
         says: Sequence[str] | None = None,
+        delimiter: bool = True,
         **changes: Any,
     ):
         with torch.no_grad():
@@ -467,7 +469,7 @@ class Trace(LiveFigure):
                 | {"says": list(says)},
                 separators=(",", ":"),
             ),
-            length=length,
+            length=length if delimiter else -1,
             last=len(asked) - 1,
             doing=doing,
             **changes,
