@@ -49,6 +49,7 @@ def promised(name: str) -> dict[tuple[int, int | None], Result]:
 
 def test_these_are_shipped_and_the_baseline_is_the_books() -> None:
     names = "copy-feedforward copy-lstm ngrams-lstm recall-lstm repeat-lstm"
+    names += " sort-feedforward"
     assert " ".join(MACHINES) == names
     for name in MACHINES:
         assert isinstance(ntm.load(name), NTM)
@@ -99,6 +100,7 @@ def test_what_is_shipped_is_in_the_middle_of_the_reported_seeds(name: str) -> No
         "ngrams-lstm": ("4th of 8", "length 200"),
         "recall-lstm": ("8th of 16", "items 6"),
         "repeat-lstm": ("8th of 16", "length 10 and repeats 10"),
+        "sort-feedforward": ("4th of 8", "vectors 20 and highest 16"),
     }[name]
     card, published = pretrained.available()[name], pretrained.trials(KEPT / name)
     by_chance = name == "ngrams-lstm"

@@ -40,6 +40,7 @@ NEAR: dict[str, list[int] | list[tuple[int, ...]]] = {
         *((20, k) for k in (1, 2, 5, 10)),
     ],
     "n-grams": [50, 100, 200, 400, 1000],
+    "priority-sort": [(4, 3), (8, 6), (12, 9), (16, 12), (20, 16), (30, 24), (40, 32)],
 }
 """Of each task the sizes at which a memory has the locations of its settings."""
 
@@ -48,6 +49,7 @@ FAR: dict[str, list[tuple[int, int]]] = {
     "associative-recall": [(20, 256), (50, 512)],
     "repeat-copy": [],
     "n-grams": [(200, 256), (400, 512), (1000, 1024)],
+    "priority-sort": [],
 }
 """And those at which it has been enlarged; an LSTM without one is not asked there."""
 

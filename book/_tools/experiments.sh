@@ -129,7 +129,36 @@ $python book/_tools/write_ngrams.py
 run ngrams-at-once --controller lstm --seeds 0:4 --sequences 20000 --memory-locations 64 \
   --evaluate-every 1000
 
-# Priority sort, four development seeds each: what book/sort/tried.csv tells of.
+# Priority sort, in stages, and at first only copying.
+task=copy
+run sort-copy --controller feedforward --seeds 1008:1016 --memory-locations 32 --sequences 8000 \
+  --hold-until 0.98 --decay-until 1 --evaluate-every 1000
+task=priority-sort
+# order STAGE BEFORE SEQUENCES HOLD OPTIONS...
+order() {
+  stage=$1 before=$2 sequences=$3 hold=$4
+  shift 4
+  run "sort-$stage" --controller feedforward --seeds 1008:1016 --init-from "$runs/sort-$before" \
+    --sequences "$sequences" --hold-until "$hold" --decay-until 1 --evaluate-every 4000 "$@"
+}
+rooms="--memory-locations 128 --training-locations 22 22 32 128"
+order 4 copy 12000 0.95 --memory-locations 32 --task.vectors 4 --task.highest 1
+order 8 4 40000 0.95 --memory-locations 10 --task.vectors 8 --task.highest 6
+# shellcheck disable=SC2086
+{
+  order 20 8 60000 0.98 $rooms
+  order 20-again 20 60000 0.98 --warmup-until 0.01 $rooms
+  order 20-slow 20-again 240000 0.4 --warmup-until 0.01 --learning-rate 5e-4 $rooms
+}
+run sort-baseline --model baseline --baseline-layers 1 --baseline-size 128 --seeds 1008:1016 \
+  --sequences 80000 --batch-size 16 --learning-rate 3e-3 --ema-decay 0.99 --hold-until 0.5 \
+  --decay-until 1 --evaluate-every 4000
+$python book/_tools/count.py sort-feedforward --keep "$runs/sort-20-slow" --store
+$python book/_tools/count.py sort-baseline --keep "$runs/sort-baseline" --store
+$python book/_tools/count.py sort-feedforward --ship
+$python book/_tools/write_sort.py
+
+# At once, four development seeds each: what book/sort/tried.csv tells of.
 task=priority-sort
 # sorting VECTORS HIGHEST CONTROLLER HEADS WIDTH LOCATIONS BATCH RATE SEQUENCES HOLD
 sorting() {

@@ -1,0 +1,154 @@
+"""Look into the machines that sort: writes ``book/sort/program.csv``.
+
+A row for each reported seed, of 64 sequences of 20 vectors, the 16 highest due, in 128
+locations.  The machine reads a vector one step before it says it, so the first look is
+in the step of the last vector.
+
+``on``: in what share of the steps while vectors come in the write head moves on by one
+row.  ``finds``: in what share of the looks the heaviest row of the read weighting is
+that of the vector due next.  ``follows``: in what share of the steps after a look the
+heaviest row of the write weighting is that of the vector read last.  ``erase``: the
+mean of the erase vector in these steps.
+
+``ordered``: the share of sequences whose answers are in the right order.
+
+Then something is changed before the first answer. ``wrong``: wrong bits of a sequence
+when nothing is. ``skipped``: the row of rank 5 is made as it was in the beginning; bits
+that differ from the answer without this vector. ``twice``: the row of rank 5 is written
+into an unused one as well; bits that differ from the answer with this vector twice.
+``not_erased``: from then on nothing is erased or added; in what share of the answers
+the vector said is most like that of rank 0 to 2.
+"""
+
+import csv
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+import ntm
+from ntm.book.counts import machines
+from ntm.machine import State
+from ntm.tasks import Batch, PrioritySort
+
+BOOK = Path(__file__).parents[1]
+TASK = PrioritySort()
+SEQUENCES, LOCATIONS, SEED, RANK = 64, 128, 5, 5
+
+
+class Looks(NamedTuple):
+    """Where both heads are: the heaviest row of each, and the row of each vector."""
+
+    written: Tensor
+    """``(vectors, B)``, the row to which each vector was written, in order of rank."""
+    read: Tensor
+    """``(highest, B)``, at the looks."""
+    erased: Tensor
+    """``(highest, B)``, of the write head, each a step after a look."""
+
+
+def ranks(batch: Batch) -> Tensor:
+    """Return which vector has each rank, 0 the highest, ``(vectors, B)``."""
+    priorities = batch.inputs[: TASK.vectors, :, TASK.bits]
+    return priorities.argsort(dim=0, descending=True, stable=True)
+
+
+def looks(batch: Batch, trace: Any) -> Looks:
+    """Return where the heads of a machine with one of each kind are."""
+    write = trace.write.weighting[:, :, 0].argmax(dim=-1)
+    read = trace.read.weighting[:, :, 0].argmax(dim=-1)
+    first = TASK.vectors - 1
+    return Looks(
+        write[: TASK.vectors].take_along_dim(ranks(batch), dim=0),
+        read[first : first + TASK.highest],
+        write[first + 1 : first + 1 + TASK.highest],
+    )
+
+
+def with_row(state: State, at: Tensor, rows: Tensor) -> State:
+    """Return a state in which these rows, ``(B)``, hold something else, ``(B, W)``."""
+    memory = state.memory.clone()
+    memory[torch.arange(len(at)), at] = rows
+    return state._replace(memory=memory)
+
+
+def silenced(model: ntm.NTM, inputs: Tensor, state: State) -> Tensor:
+    """Return the answer when nothing is erased and nothing added."""
+
+    def hook(module: Any, given: Any, told: Any) -> Any:
+        change = told.change._replace(
+            erase_vector=0 * told.change.erase_vector,
+            add_vector=0 * told.change.add_vector,
+        )
+        return told._replace(change=change)
+
+    handle = model.heads.register_forward_hook(hook)
+    logits, _ = model(inputs, state)
+    handle.remove()
+    return logits
+
+
+def differ(logits: Tensor, due: Tensor) -> float:
+    """Return how many bits of an answer are others than these, per sequence."""
+    return float(((logits > 0) != (due > 0.5)).sum(dim=(0, 2)).float().mean())
+
+
+def row(model: ntm.NTM) -> dict[str, float]:
+    """Return a row of ``program.csv``, without the seed."""
+    generator = torch.Generator().manual_seed(SEED)
+    batch = TASK.batch(generator, SEQUENCES, TASK.vectors, TASK.highest)
+    begin, start = TASK.vectors, model.initial_state(SEQUENCES, LOCATIONS)
+    logits, _, trace = model.trace(batch.inputs, start)
+    at = looks(batch, trace)
+    walked = trace.write.weighting[:begin, :, 0].argmax(dim=-1).diff(dim=0) % LOCATIONS
+
+    _, before = model(batch.inputs[:begin], start)
+    rest = batch.inputs[begin:]
+    shown = batch.inputs[:begin, :, : TASK.bits]
+    ranked = shown.take_along_dim(ranks(batch).unsqueeze(-1), dim=0)
+    without = torch.cat([ranked[:RANK], ranked[RANK + 1 :]])[: TASK.highest]
+    doubled = torch.cat([ranked[: RANK + 1], ranked[RANK:]])[: TASK.highest]
+    each, places = torch.arange(SEQUENCES), torch.arange(TASK.highest).unsqueeze(-1)
+    skipped = with_row(before, at.written[RANK], start.memory[:, 0])
+    # As far from all that was written as can be.
+    unused = (at.written[0] + LOCATIONS // 2) % LOCATIONS
+    twice = with_row(before, unused, before.memory[each, at.written[RANK]])
+    silent = silenced(model, rest, before)
+    said = TASK.ranks_said(
+        torch.cat([torch.zeros(begin, SEQUENCES, TASK.bits), silent]), batch
+    )
+    return {
+        "on": ((walked == walked.mode(dim=0).values) & (walked % (LOCATIONS - 2) == 1))
+        .float()
+        .mean(),
+        "finds": (at.read == at.written[: TASK.highest]).float().mean(),
+        "follows": (at.erased[:-1] == at.read[:-1]).float().mean(),
+        "erase": trace.params.change.erase_vector[begin:].mean(),
+        "ordered": (TASK.ranks_said(logits, batch) == places).all(dim=0).float().mean(),
+        "wrong": differ(logits[begin:], batch.targets[begin:]),
+        "skipped": differ(model(rest, skipped)[0], without),
+        "twice": differ(model(rest, twice)[0], doubled),
+        "not_erased": (said <= 2).float().mean(),
+    }
+
+
+@torch.no_grad()
+def main() -> None:
+    """Write the table."""
+    torch.set_num_threads(1)
+    seeds: Any = machines(BOOK / "machines" / "sort-feedforward")
+    with (BOOK / "sort" / "program.csv").open("w", newline="") as file:
+        table: Any = None
+        for seed, model in seeds.items():
+            found = {"seed": seed} | {
+                name: f"{float(number):.3g}" for name, number in row(model).items()
+            }
+            table = table or csv.DictWriter(file, found, lineterminator="\n")
+            if not file.tell():
+                table.writeheader()
+            table.writerow(found)
+
+
+if __name__ == "__main__":
+    main()
