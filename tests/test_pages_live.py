@@ -679,7 +679,9 @@ def test_a_trace_plays_and_is_scrubbed(browser: Browser) -> None:
     visit.context.close()
 
 
-@pytest.mark.parametrize(("name", "is_there"), [("repeat", True), ("ngrams", False), ("sort", False)])
+@pytest.mark.parametrize(
+    ("name", "is_there"), [("repeat", True), ("ngrams", False), ("sort", False)]
+)
 def test_a_trace_goes_to_the_delimiter_where_there_is_one(
     window: Any, name: str, is_there: bool
 ) -> None:

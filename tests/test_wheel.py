@@ -44,7 +44,12 @@ def test_the_wheel_is_small_and_holds_the_package_alone(wheel: Path) -> None:
     assert "ntm/py.typed" in names
     shipped = {name.split("/")[2] for name in names if name.endswith(".safetensors")}
     copiers = {"copy-feedforward", "copy-lstm"}
-    assert shipped == copiers | {"ngrams-lstm", "recall-lstm", "repeat-lstm", "sort-feedforward"}
+    assert shipped == copiers | {
+        "ngrams-lstm",
+        "recall-lstm",
+        "repeat-lstm",
+        "sort-feedforward",
+    }
 
 
 def test_installed_alone_it_loads_and_saves_machines(

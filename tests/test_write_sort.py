@@ -56,16 +56,31 @@ def test_a_row_is_put_into_each_memory_and_nothing_else_changes() -> None:
     ]
 
 
-def test_a_silenced_machine_leaves_its_memory_as_it_is(batch: Batch) -> None:
-    """A copier has written while vectors came; the hook is gone afterwards."""
+def test_a_machine_is_told_otherwise_for_one_answer(batch: Batch) -> None:
+    """The hook is gone afterwards."""
     model = ntm.load("copy-feedforward")
     _, before = model(batch.inputs[:SHOWN], model.initial_state(4, 64))
     rest = batch.inputs[SHOWN:]
     outputs, after = model(rest, before)
-    silent = look.silenced(model, rest, before)
-    assert not torch.equal(silent, outputs)
+    quiet = look.told(model, rest, before, look.silent)
+    assert not torch.equal(quiet, outputs)
     assert not torch.equal(after.memory, before.memory)
+    assert torch.equal(look.told(model, rest, before, lambda orders: orders), outputs)
     assert torch.equal(model(rest, before)[0], outputs)
+
+
+def test_a_sharper_look_has_twice_the_strength_and_else_is_the_same() -> None:
+    with torch.no_grad():
+        orders = ntm.load("copy-feedforward").heads(torch.randn(1, 3, 100))
+    changed = look.sharper(orders)
+    assert torch.equal(changed.read.strength, 2 * orders.read.strength)
+    assert changed.write is orders.write
+    assert changed.change is orders.change
+    assert changed.read.key is orders.read.key
+    quiet = look.silent(orders)
+    assert not quiet.change.erase_vector.any()
+    assert not quiet.change.add_vector.any()
+    assert quiet.read is orders.read
 
 
 def test_bits_that_differ_are_counted_by_sequence() -> None:

@@ -75,6 +75,12 @@ run reported-recall-lstm --controller lstm --seeds 1000:1016 \
 $python book/_tools/count.py recall-lstm --keep "$runs/reported-recall-lstm" --store
 $python book/_tools/count.py recall-lstm --ship
 $python book/_tools/write_recall.py
+# And without a memory; what book/recall/alone.csv tells of.
+for rate in 1e-3 3e-3 1e-2; do
+  run "recall-alone-$rate" --model baseline --baseline-layers 1 --baseline-size 128 --seeds 0:4 \
+    --sequences 40000 --batch-size 16 --learning-rate "$rate" --ema-decay 0.99 --hold-until 0.5 \
+    --decay-until 1 --evaluate-every 4000
+done
 task=copy
 
 # Repeat copy in stages: at first 1 repeat, then up to 2, 4, 7, and all there are.

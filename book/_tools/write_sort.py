@@ -17,10 +17,12 @@ when nothing is. ``skipped``: the row of rank 5 is made as it was in the beginni
 that differ from the answer without this vector. ``twice``: the row of rank 5 is written
 into an unused one as well; bits that differ from the answer with this vector twice.
 ``not_erased``: from then on nothing is erased or added; in what share of the answers
-the vector said is most like that of rank 0 to 2.
+the vector said is most like that of rank 0 to 2.  ``sharper``: wrong bits when the
+read head has twice the strength.
 """
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +31,7 @@ from torch import Tensor
 
 import ntm
 from ntm.book.counts import machines
+from ntm.heads import HeadParameters, WriteParameters
 from ntm.machine import State
 from ntm.tasks import Batch, PrioritySort
 
@@ -73,20 +76,29 @@ def with_row(state: State, at: Tensor, rows: Tensor) -> State:
     return state._replace(memory=memory)
 
 
-def silenced(model: ntm.NTM, inputs: Tensor, state: State) -> Tensor:
-    """Return the answer when nothing is erased and nothing added."""
-
-    def hook(module: Any, given: Any, told: Any) -> Any:
-        change = told.change._replace(
-            erase_vector=0 * told.change.erase_vector,
-            add_vector=0 * told.change.add_vector,
-        )
-        return told._replace(change=change)
-
-    handle = model.heads.register_forward_hook(hook)
+def told(
+    model: ntm.NTM,
+    inputs: Tensor,
+    state: State,
+    change: Callable[[HeadParameters], HeadParameters],
+) -> Tensor:
+    """Return the answer of a machine whose heads are told what `change` makes of it."""
+    handle = model.heads.register_forward_hook(lambda _, __, orders: change(orders))
     logits, _ = model(inputs, state)
     handle.remove()
     return logits
+
+
+def silent(orders: HeadParameters) -> HeadParameters:
+    """Return the same with nothing to erase and nothing to add."""
+    erase_vector, add_vector = (0 * part for part in orders.change)
+    return orders._replace(change=WriteParameters(erase_vector, add_vector))
+
+
+def sharper(orders: HeadParameters) -> HeadParameters:
+    """Return the same with twice the strength for the read head."""
+    read = orders.read._replace(strength=2 * orders.read.strength)
+    return orders._replace(read=read)
 
 
 def differ(logits: Tensor, due: Tensor) -> float:
@@ -114,9 +126,9 @@ def row(model: ntm.NTM) -> dict[str, float]:
     # As far from all that was written as can be.
     unused = (at.written[0] + LOCATIONS // 2) % LOCATIONS
     twice = with_row(before, unused, before.memory[each, at.written[RANK]])
-    silent = silenced(model, rest, before)
+    quiet = told(model, rest, before, silent)
     said = TASK.ranks_said(
-        torch.cat([torch.zeros(begin, SEQUENCES, TASK.bits), silent]), batch
+        torch.cat([torch.zeros(begin, SEQUENCES, TASK.bits), quiet]), batch
     )
     return {
         "on": ((walked == walked.mode(dim=0).values) & (walked % (LOCATIONS - 2) == 1))
@@ -130,6 +142,7 @@ def row(model: ntm.NTM) -> dict[str, float]:
         "skipped": differ(model(rest, skipped)[0], without),
         "twice": differ(model(rest, twice)[0], doubled),
         "not_erased": (said <= 2).float().mean(),
+        "sharper": differ(told(model, rest, before, sharper), batch.targets[begin:]),
     }
 
 
