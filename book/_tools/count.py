@@ -53,8 +53,9 @@ FAR: dict[str, list[tuple[int, int]]] = {
 }
 """And those at which it has been enlarged; an LSTM without one is not asked there."""
 
-ASIDE = {(1000, 2048)}
-"""Asks only whether more room helps, and has no part in the order of the seeds."""
+ASIDE = {(1000, 2048), *((n, h, 128) for n, h in [(4, 3), (8, 6), (12, 9), (16, 12)])}
+"""Ask only whether more room helps, or sorting fewer vectors than were ever shown, and
+have no part in the order of the seeds."""
 
 SEQUENCES: dict[tuple[str, tuple[int, ...]], int] = {
     ("associative-recall", (50,)): 200,
