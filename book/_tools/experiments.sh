@@ -157,8 +157,8 @@ order 8 4 40000 0.95 --memory-locations 10 --task.vectors 8 --task.highest 6
   order 20-slow 20-again 240000 0.4 --warmup-until 0.01 --learning-rate 5e-4 $rooms
 }
 run sort-baseline --model baseline --baseline-layers 1 --baseline-size 128 --seeds 1008:1016 \
-  --sequences 80000 --batch-size 16 --learning-rate 3e-3 --ema-decay 0.99 --hold-until 0.5 \
-  --decay-until 1 --evaluate-every 4000
+  --sequences 240000 --batch-size 16 --learning-rate 3e-3 --ema-decay 0.99 --hold-until 0.5 \
+  --decay-until 1 --evaluate-every 8000
 $python book/_tools/count.py sort-feedforward --keep "$runs/sort-20-slow" --store
 $python book/_tools/count.py sort-baseline --keep "$runs/sort-baseline" --store
 $python book/_tools/count.py sort-feedforward --ship
