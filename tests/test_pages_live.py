@@ -26,7 +26,14 @@ from ntm.book.live import Border
 from ntm.book.live._machine import LENGTHS, letters, packed
 from ntm.book.live._tamper import HEADS, TOOLS
 from ntm.machine import Trace
-from ntm.tasks import TASKS, AssociativeRecall, Copy, NGrams, RepeatCopy
+from ntm.tasks import (
+    TASKS,
+    AssociativeRecall,
+    Copy,
+    NGrams,
+    PrioritySort,
+    RepeatCopy,
+)
 
 EXPLORABLES = ROOT / "ntm" / "book" / "live"
 VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]'
@@ -298,6 +305,9 @@ def recorded(doing: str) -> Trace:
     elif doing == "predicts":
         machine = ntm.load("ngrams-lstm")
         short, rooms = NGrams().batch(seeded(199), 1, 20), 16
+    elif doing == "sorts":
+        machine = ntm.load("sort-feedforward")
+        short, rooms = PrioritySort().batch(seeded(2), 1, 20, 16), 24
     else:
         machine = ntm.load("copy-feedforward")
         short, rooms = Copy().from_words(letters("machines").split()), 12
@@ -359,7 +369,7 @@ def expected(label: str, shown: dict[str, Tensor]) -> dict[str, Tensor]:
     if "tamper" in label:
         return tampered_with(shown)
     assert "trained machine" in label, label
-    known = ("recalls", "repeats", "predicts")
+    known = ("recalls", "repeats", "predicts", "sorts")
     doing = next((word for word in known if word in label), "copies")
     trace, at = recorded(doing), int(shown["step"])
     return {

@@ -445,7 +445,6 @@ class Trace(LiveFigure):
             "writes": trace.write.weighting[:, 0, 0],
             "reads": trace.read.weighting[:, 0, 0],
             "read_vectors": trace.reads[:, 0, 0],
-            "memory": trace.memory[:, 0],
         }
         length = int((asked == 0).sum()) - 1  # -1 if there is no delimiter to go to
         if says is None:
@@ -466,7 +465,10 @@ class Trace(LiveFigure):
         super().__init__(
             recorded=json.dumps(
                 {name: compact(values) for name, values in shown.items()}
-                | {"says": list(says)},
+                | {
+                    "changes": _changes(compact(trace.memory[:, 0])),
+                    "says": list(says),
+                },
                 separators=(",", ":"),
             ),
             length=length if delimiter else -1,
@@ -488,7 +490,10 @@ class Trace(LiveFigure):
     @property
     def memory(self) -> Tensor:
         """The memory after this step's write, ``(N, W)``."""
-        return self._at_step("memory")
+        rows: dict[int, list[float]] = {}
+        for changed in json.loads(self.recorded)["changes"][: self.step + 1]:
+            rows |= dict(changed)
+        return torch.tensor([rows[location] for location in sorted(rows)])
 
     def _at_step(self, name: str) -> Tensor:
         return torch.tensor(json.loads(self.recorded)[name][self.step])
@@ -506,6 +511,18 @@ class Trace(LiveFigure):
             ax.spines[:].set_visible(True)
         axes[-1].set_xlabel("step")
         return picture
+
+
+def _changes(memory: list[list[list[float]]]) -> list[list[tuple[int, list[float]]]]:
+    """Return of each step the rows that are others than before, and where they are.
+
+    A head writes to few of them, so this is a fraction of them all.
+    """
+    before = [[], *memory]
+    return [
+        [(i, row) for i, row in enumerate(now) if row not in then[i : i + 1]]
+        for then, now in zip(before, memory, strict=False)
+    ]
 
 
 def _word(vector: Tensor) -> str:

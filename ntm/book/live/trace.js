@@ -1,7 +1,9 @@
 // A trained machine at work, as it was recorded: nothing here is computed anew.
 
 function render({ model, el }) {
-  const { inputs, outputs, writes, reads, adds, memory, read_vectors, says } = JSON.parse(model.get("recorded"));
+  const { inputs, outputs, writes, reads, adds, changes, read_vectors, says } = JSON.parse(model.get("recorded"));
+  const memory = []; // of each step, put together from the rows that are others than before
+  for (const rows of changes) memory.push(Object.assign([...(memory.at(-1) ?? [])], Object.fromEntries(rows)));
   const length = model.get("length");
   const times = inputs.length;
   const names = writes[0].map((_, i) => `${i}`);
