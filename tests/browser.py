@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 from pages import BOOK
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+)
 
 THEMES = ("light", "dark")
 DESKTOP = {"width": 1280, "height": 900}  # a small laptop
@@ -78,13 +85,15 @@ class Visit:
             "pageerror", lambda error: self.complaints.append(f"error: {error}")
         )
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on(
-            "requestfailed",
-            lambda request: self.failures.append(f"{request.url}: {request.failure}"),
-        )
+        self.page.on("requestfailed", self._note)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.theme})"
+
+    def _note(self, request: Request) -> None:
+        # What is under way when a test leaves the page is given up, and not missing.
+        if "ERR_ABORTED" not in str(request.failure):
+            self.failures.append(f"{request.url}: {request.failure}")
 
     def go(self, name: str) -> None:
         """Open a page of the book as if it were the first, and wait for its formulas."""

@@ -307,7 +307,7 @@ def recorded(doing: str) -> Trace:
         short, rooms = NGrams().batch(seeded(199), 1, 20), 16
     elif doing == "sorts":
         machine = ntm.load("sort-feedforward")
-        short, rooms = PrioritySort().batch(seeded(2), 1, 20, 16), 24
+        short, rooms = PrioritySort().batch(seeded(2), 1, 20, 16), 22
     else:
         machine = ntm.load("copy-feedforward")
         short, rooms = Copy().from_words(letters("machines").split()), 12
