@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 
 import ntm
 from ntm import pretrained
-from ntm.tasks import Batch, PrioritySort
+from ntm.tasks import Batch
 
 sys.path.append(str(ROOT / "book" / "_tools"))
 import write_sort as look
@@ -103,4 +103,3 @@ def test_a_machine_that_sorts_is_told_from_one_that_copies() -> None:
         )
     assert other["finds"] < 0.2 < 0.8 < found["finds"]
     assert other["on"] > 0.95
-    assert PrioritySort().test_size == (SHOWN, DUE)

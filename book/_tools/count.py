@@ -54,8 +54,8 @@ FAR: dict[str, list[tuple[int, int]]] = {
 """And those at which it has been enlarged; an LSTM without one is not asked there."""
 
 ASIDE = {(1000, 2048), *((n, h, 128) for n, h in [(4, 3), (8, 6), (12, 9), (16, 12)])}
-"""Ask only whether more room helps, or sorting fewer vectors than were ever shown, and
-have no part in the order of the seeds."""
+"""Ask only whether more room helps, or whether fewer vectors are sorted than the last
+stage had, and have no part in the order of the seeds."""
 
 SEQUENCES: dict[tuple[str, tuple[int, ...]], int] = {
     ("associative-recall", (50,)): 200,

@@ -114,6 +114,8 @@ def row(model: ntm.NTM) -> dict[str, float]:
     logits, _, trace = model.trace(batch.inputs, start)
     at = looks(batch, trace)
     walked = trace.write.weighting[:begin, :, 0].argmax(dim=-1).diff(dim=0) % LOCATIONS
+    by_one = (walked == 1) | (walked == LOCATIONS - 1)
+    one_way = walked == walked.mode(dim=0).values  # down or up, but always the same
 
     _, before = model(batch.inputs[:begin], start)
     rest = batch.inputs[begin:]
@@ -131,9 +133,7 @@ def row(model: ntm.NTM) -> dict[str, float]:
         torch.cat([torch.zeros(begin, SEQUENCES, TASK.bits), quiet]), batch
     )
     return {
-        "on": ((walked == walked.mode(dim=0).values) & (walked % (LOCATIONS - 2) == 1))
-        .float()
-        .mean(),
+        "on": (by_one & one_way).float().mean(),
         "finds": (at.read == at.written[: TASK.highest]).float().mean(),
         "follows": (at.erased[:-1] == at.read[:-1]).float().mean(),
         "erase": trace.params.change.erase_vector[begin:].mean(),
