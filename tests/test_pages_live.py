@@ -701,6 +701,27 @@ def test_a_trace_goes_to_the_delimiter_where_there_is_one(
     assert film.get_by_role("button", name="Delimiter").count() == is_there
 
 
+@pytest.mark.parametrize("name", ["heads", "repeat", "recall", "ngrams", "sort"])
+def test_a_trace_puts_the_memory_of_a_step_together(window: Any, name: str) -> None:
+    """It is recorded as the rows that change; the last step has been through them all."""
+    page = window(f"book/{name}.html", "light").page
+    figure = page.locator(".ntm-figure:has(.strips)")
+    figure.locator("input[type=range]").first.press("End")
+    width, *data = figure.locator("canvas.held").evaluate(
+        """(canvas) => {
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return [canvas.width, ...data];
+        }"""
+    )
+    label = figure.get_attribute("aria-label")
+    known = ("recalls", "repeats", "predicts", "sorts")
+    trace = recorded(next((word for word in known if word in label), "copies"))
+    held, adds = trace.memory[:, 0].abs(), trace.params.change.add_vector.abs()
+    opaque = held[-1].mT / max(held.max(), adds.max())
+    alpha = torch.tensor(data).view(-1, width, 4)[..., 3] / 255
+    assert float((alpha - opaque).abs().max()) < 0.004
+
+
 def test_the_border_is_drawn_as_python_computes_it(browser: Browser) -> None:
     visit = Visit(browser)
     visit.go("book/far.html")
