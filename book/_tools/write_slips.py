@@ -30,6 +30,15 @@ SHORT, LONG = (120, 128), (1000, 1024)
 ANSWERED = 60
 AROUND = 6
 EARLY, FOCUSED = 200, 0.2
+NAMES = [
+    "seed",
+    "sequence",
+    "wrong_bits",
+    "focused",
+    "begin",
+    "write_slip",
+    "read_slip",
+]
 
 
 class Told(NamedTuple):
@@ -113,45 +122,65 @@ def main() -> None:
     assert isinstance(task, Copy)
     out = csv.writer(sys.stdout, lineterminator="\n")
     if not options.lost:
-        noted = ["wrong_bits", "focused", "begin"]
-        out.writerow(["seed", "sequence", *noted, "write_slip", "read_slip"])
+        out.writerow(NAMES)
     for row, seed in enumerate(settings.seeds):
         if options.lost and seed != options.lost[0]:
             continue
         machine = settings.make_model(0)
         assert isinstance(machine, NTM)
         nn.utils.vector_to_parameters(parameters[row], machine.parameters())
-        length, locations = LONG
-        (result,) = [r for r in published[seed] if r.where == LONG]
+        (result,) = (r for r in published[seed] if r.where == LONG)
         many = result.sequences if result.wrong_bits else 4
-        pace, ahead = habits(machine, task)
-        write, read, wrong = follow(
-            machine, counted(task, *LONG, count=many), length, locations
-        )
-        # From the second step on: some machines write one step late.
-        written = write.place[1] + pace * torch.arange(-1, length - 1).unsqueeze(1)
-        read_from = (written[ahead : ahead + ANSWERED]) % locations
-        written %= locations
-        if ahead < 0:
-            raise SystemExit(f"seed {seed} reads {-ahead} late")
-        for k in range(many):
-            if options.lost:
-                if k == options.lost[1]:
-                    lose(out, read, k, read_from[:, k], pace, length + 1)
-                continue
-            slips = []
-            for head, start, due in (
-                (write, 1, written[1:, k]),
-                (read, length + 1, read_from[:, k]),
-            ):
-                late = (head.place[start:, k][: len(due)] != due).nonzero().flatten()
-                slips.append(int(late[0]) + (head is write) if len(late) else "")
-            begin = weights_on(read, k, length + 1, read_from[:1, k]).item()
-            largest = torch.stack([w[k].max() for w in read.weighting[:EARLY]])
-            focused = int((largest > FOCUSED).sum())
-            numbers = [int(wrong[k]), focused, f"{begin:.4f}"]
-            out.writerow([seed, k, *numbers, *slips])
+        found = look(machine, task, many)
+        if options.lost:
+            lose(out, found, options.lost[1])
+        else:
+            out.writerows([seed, k, *slips(found, k)] for k in range(many))
         sys.stdout.flush()
+
+
+class Followed(NamedTuple):
+    """Where the heads were in copies of 1,000 vectors, and where they should be."""
+
+    write: Told
+    read: Told
+    wrong: Tensor
+    """Wrong bits of each sequence, in the vectors answered."""
+    pace: int
+    written: Tensor
+    """``(length, sequences)``, the row that is due to each vector."""
+    read_from: Tensor
+    """``(ANSWERED, sequences)``, the row that is due in each step of the answer."""
+
+
+def look(machine: NTM, task: Copy, many: int) -> Followed:
+    """Return what the heads did in the first sequences that were counted."""
+    length, locations = LONG
+    pace, ahead = habits(machine, task)
+    if ahead < 0:
+        raise SystemExit(f"a machine reads {-ahead} late")
+    batch = counted(task, *LONG, count=many)
+    write, read, wrong = follow(machine, batch, length, locations)
+    # From the second step on: some machines write one step late.
+    written = write.place[1] + pace * torch.arange(-1, length - 1).unsqueeze(1)
+    read_from = written[ahead : ahead + ANSWERED] % locations
+    return Followed(write, read, wrong, pace, written % locations, read_from)
+
+
+def slips(found: Followed, k: int) -> list[Any]:
+    """Return a row of the table, without the seed and the number of the sequence."""
+    length, _ = LONG
+    late = []
+    for head, start, due, first in (
+        (found.write, 1, found.written[1:, k], 1),
+        (found.read, length + 1, found.read_from[:, k], 0),
+    ):
+        away = (head.place[start:, k][: len(due)] != due).nonzero().flatten()
+        late.append(int(away[0]) + first if len(away) else "")
+    begin = weights_on(found.read, k, length + 1, found.read_from[:1, k]).item()
+    largest = torch.stack([w[k].max() for w in found.read.weighting[:EARLY]])
+    focused = int((largest > FOCUSED).sum())
+    return [int(found.wrong[k]), focused, f"{begin:.4f}", *late]
 
 
 def weights_on(head: Told, k: int, start: int, due: Tensor) -> Tensor:
@@ -160,8 +189,9 @@ def weights_on(head: Told, k: int, start: int, due: Tensor) -> Tensor:
     return torch.stack([w[k, row] for w, row in zip(steps, due, strict=True)])
 
 
-def lose(out: Any, read: Told, k: int, due: Tensor, pace: int, start: int) -> None:
+def lose(out: Any, found: Followed, k: int) -> None:
     """Print the steps around the first in which a read head is not where it is due."""
+    read, pace, start, due = found.read, found.pace, LONG[0] + 1, found.read_from[:, k]
     locations = read.weighting[0].shape[-1]
     first = int((read.place[start:, k][: len(due)] != due).nonzero()[0])
     out.writerow(
