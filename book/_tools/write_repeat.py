@@ -10,14 +10,41 @@ import sys
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ntm.runs.run import Run
-from ntm.tasks import wrong_bits
+from ntm.tasks import Batch, Size, wrong_bits
 from ntm.training.evaluation import fresh
 from ntm.training.stacked import side_by_side, stacked_models
+from ntm.training.trainer import Trainer
 
 SIZES = [(10, 1), (10, 3), (10, 10)]
 SEQUENCES, LOCATIONS, SEED = 50, 128, 4
+
+
+def judged(logits: Tensor, batch: Batch) -> Tensor:
+    """Return of each answer whether it is exact, whether its marker is, and wrong bits.
+
+    As whole numbers, ``(3, …, sequences)``.
+    """
+    differ = (logits[..., -1] > 0) != (batch.targets[..., -1] > 0.5)
+    marker = (differ * batch.mask).sum(dim=0) == 0
+    wrong = wrong_bits(logits, batch).long()
+    return torch.stack([(wrong == 0).long(), marker.long(), wrong])
+
+
+def rows(training: Trainer, size: Size) -> list[list[int]]:
+    """Return of each seed, with its averaged parameters, the sums of `judged`."""
+    stacked = stacked_models(training.settings.make_model(0))
+    found = torch.zeros(3, len(training.ema), dtype=torch.int64)
+    left = SEQUENCES
+    for one in fresh(training.task, size, SEQUENCES, SEED, 8 * LOCATIONS):
+        batch = side_by_side([one] * len(training.ema), training.device)
+        with torch.no_grad():
+            logits = stacked(training.ema, batch.inputs, memory_locations=LOCATIONS)
+        found += judged(logits, batch)[..., :left].sum(dim=-1)
+        left -= one.inputs.shape[1]
+    return found.T.tolist()
 
 
 def main(folders: list[Path]) -> None:
@@ -30,24 +57,10 @@ def main(folders: list[Path]) -> None:
     for stage, folder in enumerate(folders, 1):
         training = Run.resume(folder, compiled=False).training
         seen += training.sequences
-        stacked = stacked_models(training.settings.make_model(0))
         for size in SIZES:
-            found = torch.zeros(3, len(training.ema), dtype=torch.int64)
-            left = SEQUENCES
-            for one in fresh(training.task, size, SEQUENCES, SEED, 8 * LOCATIONS):
-                batch = side_by_side([one] * len(training.ema), training.device)
-                with torch.no_grad():
-                    logits = stacked(
-                        training.ema, batch.inputs, memory_locations=LOCATIONS
-                    )
-                differ = (logits[..., -1] > 0) != (batch.targets[..., -1] > 0.5)
-                marker = (differ * batch.mask).sum(dim=0) == 0
-                wrong = wrong_bits(logits, batch)
-                parts = (wrong == 0, marker, wrong)
-                found += torch.stack([part[:, :left].sum(dim=1) for part in parts])
-                left -= one.inputs.shape[1]
-            for seed, row in zip(training.settings.seeds, found.T, strict=True):
-                table.writerow([stage, seen, seed, *size, SEQUENCES, *row.tolist()])
+            of_seeds = zip(training.settings.seeds, rows(training, size), strict=True)
+            for seed, row in of_seeds:
+                table.writerow([stage, seen, seed, *size, SEQUENCES, *row])
 
 
 if __name__ == "__main__":
