@@ -1,0 +1,118 @@
+"""What is looked up in the machines that recall, by machines made by hand."""
+
+import csv
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_notebooks import ROOT
+from tiny import finished
+from torch import Tensor
+
+import ntm
+from ntm import pretrained
+from ntm.training.settings import Settings
+
+sys.path.append(str(ROOT / "book" / "_tools"))
+import write_recall as look
+
+
+@pytest.mark.parametrize("items", [2, 3, 6])
+def test_items_and_what_is_asked_for_are_cut_out_of_the_sequences(items: int) -> None:
+    """The one that is asked for is shown again, and the one after it is the answer."""
+    batch, shown, asked = look.drawn(1, 5, items)
+    assert shown.shape == (items, 3, 5, 6)
+    for b, which in enumerate(asked.tolist()):
+        query = batch.inputs[-7:-4, b, :6]
+        assert torch.equal(shown[which, :, b], query)
+        assert torch.equal(shown[which + 1, :, b], batch.targets[-3:, b])
+    assert torch.equal(shown[1, 2], batch.inputs[7, :, :6])
+
+
+def guess(inputs: Tensor, _: Any) -> tuple[Tensor, None]:
+    """Says the share of ones in all items but the first, whatever is asked for."""
+    items = len(inputs) // 4 - 2
+    share = torch.stack(
+        [inputs[4 * n + 1 : 4 * n + 4, :, :6] for n in range(1, items)]
+    ).mean(dim=0)
+    outputs = torch.zeros(*inputs.shape[:2], 6)
+    outputs[-3:] = torch.logit(share, eps=1e-6)
+    return outputs, None
+
+
+@pytest.mark.parametrize(("items", "bits"), [(2, 0), (3, 9), (6, 15)])
+def test_a_blind_guess_is_known_by_its_cost_and_by_what_it_says(
+    items: int, bits: float
+) -> None:
+    """Of three items two may be due: half of the bits are alike in both, half cost 1."""
+    blind: Any = guess
+    blind.initial_state = lambda *_: None
+    row = look.blind(blind, items)
+    assert row["items"] == items
+    assert row["apart"] < 1e-3
+    assert row["bits"] == pytest.approx(bits, abs=0.3)
+
+
+def test_what_is_always_said_is_half_wrong() -> None:
+    """A one for each bit, with a logit of 9: it costs 9 nats where a zero is due."""
+
+    def ones(inputs: Tensor, _: Any) -> tuple[Tensor, None]:
+        return torch.full((*inputs.shape[:2], 6), 9.0), None
+
+    sure: Any = ones
+    sure.initial_state = lambda *_: None
+    row = look.blind(sure, 2)
+    assert row["bits"] == pytest.approx(9 * 9 / math.log(2), rel=0.05)
+    assert row["apart"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_machine_in_the_middle_does_what_is_published() -> None:
+    card = pretrained.available()["recall-lstm"]
+    with (look.BOOK / "recall" / "program.csv").open() as file:
+        (published,) = (
+            row
+            for row in csv.DictReader(file)
+            if (row["controller"], row["seed"]) == ("lstm", str(card["seed"]))
+        )
+    with torch.no_grad():
+        found = look.program(ntm.load("recall-lstm"))
+    for name, number in found.items():
+        assert abs(int(published[name]) - number) <= 2, name  # rounding may decide one
+
+
+def test_a_machine_that_has_learned_nothing_answers_nothing() -> None:
+    settings = Settings.from_json(pretrained.available()["recall-lstm"]["settings"])
+    with torch.no_grad():
+        found = look.program(settings.make_model(0))
+    assert [found[name] for name in (*look.SHUT, "says_other")] == [0] * 5
+
+
+def test_what_runs_cost_along_the_way_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for fewest in (2, 3):
+        finished(
+            tmp_path / str(fewest),
+            task="associative-recall",
+            task_options={"fewest_items": fewest, "most_items": 3, "bits": 2},
+            controller="feedforward",
+            memory_locations=20,
+            seeds=(4, 5),
+        )
+    monkeypatch.setattr(look, "BOOK", tmp_path)
+    monkeypatch.setattr(look, "EVERY", 8)
+    runs = [str(tmp_path / "2"), str(tmp_path / "3")]
+    monkeypatch.setattr(sys, "argv", ["write_recall.py", "--fewest", *runs])
+    look.main()
+    with (tmp_path / "recall" / "fewest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [list(row.values())[:5] for row in rows] == [
+        ["feedforward", fewest, "3", seed, seen]
+        for fewest in "23"
+        for seen in ("8", "16", "24")
+        for seed in "45"
+    ]
+    assert all(0 < float(row["bits"]) < 12 for row in rows)
