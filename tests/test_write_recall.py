@@ -1,16 +1,13 @@
 """What is looked up in the machines that recall, by machines made by hand."""
 
 import csv
-import math
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from test_notebooks import ROOT
 from tiny import finished
-from torch import Tensor
 
 import ntm
 from ntm import pretrained
@@ -30,43 +27,6 @@ def test_items_and_what_is_asked_for_are_cut_out_of_the_sequences(items: int) ->
         assert torch.equal(shown[which, :, b], query)
         assert torch.equal(shown[which + 1, :, b], batch.targets[-3:, b])
     assert torch.equal(shown[1, 2], batch.inputs[7, :, :6])
-
-
-def guess(inputs: Tensor, _: Any) -> tuple[Tensor, None]:
-    """Says the share of ones in all items but the first, whatever is asked for."""
-    items = len(inputs) // 4 - 2
-    share = torch.stack(
-        [inputs[4 * n + 1 : 4 * n + 4, :, :6] for n in range(1, items)]
-    ).mean(dim=0)
-    outputs = torch.zeros(*inputs.shape[:2], 6)
-    outputs[-3:] = torch.logit(share, eps=1e-6)
-    return outputs, None
-
-
-@pytest.mark.parametrize(("items", "bits"), [(2, 0), (3, 9), (6, 15)])
-def test_a_blind_guess_is_known_by_its_cost_and_by_what_it_says(
-    items: int, bits: float
-) -> None:
-    """Of three items two may be due: half of the bits are alike in both, half cost 1."""
-    blind: Any = guess
-    blind.initial_state = lambda *_: None
-    row = look.blind(blind, items)
-    assert row["items"] == items
-    assert row["apart"] < 1e-3
-    assert row["bits"] == pytest.approx(bits, abs=0.3)
-
-
-def test_what_is_always_said_is_half_wrong() -> None:
-    """A one for each bit, with a logit of 9: it costs 9 nats where a zero is due."""
-
-    def ones(inputs: Tensor, _: Any) -> tuple[Tensor, None]:
-        return torch.full((*inputs.shape[:2], 6), 9.0), None
-
-    sure: Any = ones
-    sure.initial_state = lambda *_: None
-    row = look.blind(sure, 2)
-    assert row["bits"] == pytest.approx(9 * 9 / math.log(2), rel=0.05)
-    assert row["apart"] == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_machine_in_the_middle_does_what_is_published() -> None:
@@ -103,16 +63,14 @@ def test_what_runs_cost_along_the_way_is_written(
             seeds=(4, 5),
         )
     monkeypatch.setattr(look, "BOOK", tmp_path)
-    monkeypatch.setattr(look, "EVERY", 8)
     runs = [str(tmp_path / "2"), str(tmp_path / "3")]
     monkeypatch.setattr(sys, "argv", ["write_recall.py", "--fewest", *runs])
     look.main()
     with (tmp_path / "recall" / "fewest.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [list(row.values())[:5] for row in rows] == [
-        ["feedforward", fewest, "3", seed, seen]
+    assert [list(row.values())[:6] for row in rows] == [
+        ["feedforward", "1", fewest, "3", seed, "24"]
         for fewest in "23"
-        for seen in ("8", "16", "24")
         for seed in "45"
     ]
     assert all(0 < float(row["bits"]) < 12 for row in rows)

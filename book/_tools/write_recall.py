@@ -8,14 +8,8 @@ rows of the due item are overwritten with it.
 ``split.csv``: of the shipped machine, on 1,000 sequences of 20 items, the weight that
 the read head has at the query on the row that is due, and on the next best.
 
-``blind.csv``, with ``--blind RUN``: of each development seed of a finished run and 2 to
-6 items, what an answer costs in bits, and how far, on average, the probability that it
-gives a 1 is from the share of items in which this bit is a 1.  The first item, which is
-never due, is left out of this share: it is the best that can be said by who knows the
-items and not which is asked for.
-
-``fewest.csv``, with ``--fewest RUN …``: of runs that learned with different numbers of
-items, what an answer to the most of them cost each seed along the way.
+``fewest.csv``, with ``--fewest RUN …``: of development runs that learned with different
+numbers of items, what an answer to the most of them costs each seed in the end.
 """
 
 import argparse
@@ -29,11 +23,10 @@ from torch import Tensor
 import ntm
 from ntm.book.counts import machines
 from ntm.runs.run import Run
-from ntm.tasks import AssociativeRecall, Batch, cost_in_bits, wrong_bits
+from ntm.tasks import AssociativeRecall, Batch, wrong_bits
 
 BOOK = Path(__file__).parents[1]
 TASK = AssociativeRecall()
-EVERY = 2000  # sequences of training, in fewest.csv
 SHUT = {
     "exact": [],
     "shut_at_vectors": [25, 26, 27],
@@ -118,36 +111,6 @@ def split(model: ntm.NTM, seed: int) -> list[dict[str, float]]:
     ]
 
 
-def share_of_ones(items: Tensor) -> Tensor:
-    """Return in what share of the items but the first a bit is 1.
-
-    Args:
-        items: ``(items, item_length, B, bits)``.
-    """
-    return items[1:].mean(dim=0)
-
-
-def blind(model: ntm.NTM, items: int) -> dict[str, float]:
-    """Return a row of ``blind.csv``, without the seed."""
-    batch, shown, _ = drawn(4, 200, items)
-    logits, _ = model(batch.inputs, model.initial_state(200, 64))
-    apart = logits[-TASK.item_length :].sigmoid() - share_of_ones(shown)
-    return {
-        "items": items,
-        "bits": round(float(cost_in_bits(logits, batch).mean()), 3),
-        "apart": round(float(apart.abs().mean()), 4),
-    }
-
-
-def trained(run: Path) -> dict[int, ntm.NTM]:
-    """Return the machine of every seed of a finished run, its parameters averaged."""
-    training, found = Run.resume(run, compiled=False).training, {}
-    for seed, row in zip(training.settings.seeds, training.ema, strict=True):
-        found[seed] = training.settings.make_model(0).requires_grad_(False)
-        torch.nn.utils.vector_to_parameters(row, found[seed].parameters())
-    return found
-
-
 def write(name: str, rows: list[dict[str, Any]]) -> None:
     """Write a table."""
     path = BOOK / "recall" / name
@@ -162,20 +125,15 @@ def write(name: str, rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--blind", type=Path)
     parser.add_argument("--fewest", type=Path, nargs="+")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.blind:
-        seeds: Any = trained(options.blind)
-        pairs = [(seed, items) for seed in seeds for items in range(2, 7)]
-        write("blind.csv", [{"seed": s} | blind(seeds[s], n) for s, n in pairs])
-    elif options.fewest:
+    if options.fewest:
         write("fewest.csv", [row for run in options.fewest for row in learned(run)])
     else:
         rows = []
         for controller in ("lstm", "feedforward"):
-            seeds = machines(BOOK / "machines" / f"recall-{controller}")
+            seeds: Any = machines(BOOK / "machines" / f"recall-{controller}")
             rows += [
                 {"controller": controller, "seed": seed} | program(model)
                 for seed, model in seeds.items()
@@ -193,6 +151,7 @@ def learned(run: Path) -> list[dict[str, Any]]:
     return [
         {
             "controller": finished.training.settings.controller,
+            "heads": finished.training.settings.num_heads,
             "fewest": task.fewest_items,
             "most": task.most_items,
             "seed": row.seed,
@@ -200,7 +159,7 @@ def learned(run: Path) -> list[dict[str, Any]]:
             "bits": row.bits,
         }
         for row in finished.curve
-        if row.sequences % EVERY == 0
+        if row.sequences == finished.training.sequences
     ]
 
 
