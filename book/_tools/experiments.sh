@@ -235,13 +235,18 @@ done
 # The LSTM without a memory, for comparison, one seed after the other: side by side they are
 # slower.  First development seeds in batches of 32 (as many as there was time for), then
 # reported ones in batches of 8.  And the paper's own recipe.
-run baseline --model baseline --seeds 1:15 --sequences 200000 --batch-size 32 --evaluate-every 1600 \
-  --ema-decay 0.995 --hold-until 0.5 --decay-until 1 --clip-usual inf --task.biased-share 0
-for seed in 1000 1001 1002; do
-  run "baseline-eights-$seed" --model baseline --seeds "$seed" --sequences 96000 --batch-size 8 \
-    --evaluate-every 1600 --ema-decay 0.995 --hold-until 0.5 --decay-until 1 --clip-usual inf \
-    --task.biased-share 0
-done
+# alone NAME BATCH SEQUENCES SEED...
+alone() {
+  what=$1 batch=$2 sequences=$3  # `run` has a name of its own
+  shift 3
+  for seed; do
+    run "$what-$seed" --model baseline --seeds "$seed" --sequences "$sequences" --batch-size "$batch" \
+      --evaluate-every 1600 --ema-decay 0.995 --hold-until 0.5 --decay-until 1 --clip-usual inf \
+      --task.biased-share 0
+  done
+}
+alone baseline 32 200000 1 2 3 4 5 6 7 8 9 10 11 12 13 14
+alone baseline-eights 8 96000 1000 1001 1002
 run paper --controller lstm --seeds 1000:1016 --sequences 36000 --batch-size 1 --optimizer rmsprop \
   --learning-rate 1e-4 --warmup-until 0 --hold-until 0.999 --decay-until 1 --clip-usual inf \
   --clip-norm inf --clip-component 10 --task.biased-share 0 --evaluate-every 1000

@@ -121,6 +121,26 @@ def write(name: str, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
+def learned(run: Path) -> list[dict[str, Any]]:
+    """Return the rows of ``fewest.csv`` for a run."""
+    finished = Run.resume(run, compiled=False)
+    task = finished.training.task
+    assert isinstance(task, AssociativeRecall)
+    return [
+        {
+            "controller": finished.training.settings.controller,
+            "heads": finished.training.settings.num_heads,
+            "fewest": task.fewest_items,
+            "most": task.most_items,
+            "seed": row.seed,
+            "sequences": row.sequences,
+            "bits": row.bits,
+        }
+        for row in finished.curve
+        if row.sequences == finished.training.sequences
+    ]
+
+
 @torch.no_grad()
 def main() -> None:
     """Write the tables."""
@@ -141,26 +161,6 @@ def main() -> None:
         write("program.csv", rows)
         shipped: Any = ntm.load("recall-lstm")
         write("split.csv", [row for seed in range(4) for row in split(shipped, seed)])
-
-
-def learned(run: Path) -> list[dict[str, Any]]:
-    """Return the rows of ``fewest.csv`` for a run."""
-    finished = Run.resume(run, compiled=False)
-    task = finished.training.task
-    assert isinstance(task, AssociativeRecall)
-    return [
-        {
-            "controller": finished.training.settings.controller,
-            "heads": finished.training.settings.num_heads,
-            "fewest": task.fewest_items,
-            "most": task.most_items,
-            "seed": row.seed,
-            "sequences": row.sequences,
-            "bits": row.bits,
-        }
-        for row in finished.curve
-        if row.sequences == finished.training.sequences
-    ]
 
 
 if __name__ == "__main__":

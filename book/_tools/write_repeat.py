@@ -25,7 +25,12 @@ SEQUENCES, LOCATIONS, SEED = 50, 128, 4
 def judged(logits: Tensor, batch: Batch) -> Tensor:
     """Return of each answer whether it is exact, whether its marker is, and wrong bits.
 
-    As whole numbers, ``(3, …, sequences)``.
+    Args:
+        logits: ``(time, …, sequences, bits + 1)``.
+        batch: of the same leading dimensions.
+
+    Returns:
+        Whole numbers, ``(3, …, sequences)``.
     """
     differ = (logits[..., -1] > 0) != (batch.targets[..., -1] > 0.5)
     marker = (differ * batch.mask).sum(dim=0) == 0
