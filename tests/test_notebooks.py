@@ -189,14 +189,24 @@ def test_refresh_stores_what_the_cells_give_and_then_changes_nothing(
     assert str(tmp_path).encode() in renewed
 
 
-def test_refresh_leaves_a_notebook_that_fails_and_names_the_cell(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("x = 1\n1 / 0", " (x = 1):\n  ZeroDivisionError: division by zero\n"),
+        (
+            "import sys\nprint('no such font', file=sys.stderr)",
+            " (import sys) warns:\n  no such font\n",
+        ),
+    ],
+    ids=["fails", "warns"],
+)
+def test_refresh_leaves_a_notebook_that_fails_or_warns_and_names_the_cell(
+    tmp_path: Path, cell: str, said: str
 ) -> None:
     path = tmp_path / "failing.ipynb"
-    write_notebook(path, ("print(1)", "2\n"), ("x = 1\n1 / 0", "\n"))
+    write_notebook(path, ("print(1)", "2\n"), (cell, "\n"))
     before = path.read_bytes()
     result = python(str(REFRESH), str(path), cwd=ROOT)
     assert result.returncode == 1
-    said = f"{path}, code cell 2 (x = 1):\n  ZeroDivisionError: division by zero\n"
-    assert result.stderr.endswith(said)
+    assert result.stderr.endswith(f"{path}, code cell 2{said}")
     assert path.read_bytes() == before

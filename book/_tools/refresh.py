@@ -1,9 +1,9 @@
 """Run notebooks again, and store what they give: ``refresh.py book/shift.ipynb …``.
 
-A notebook is written only when every cell has run, and then all at once.  What would
-differ from run to run (dates, the version of Python, random names of widgets) is left
-out or made the same, so that a file changes only where its outputs do.  Pictures are
-stored with 256 colours, which the eye cannot tell and which weigh a third.
+A notebook is written only when every cell has run and none has warned, and then all at
+once.  What would differ from run to run (dates, the version of Python, random names of
+widgets) is left out or made the same, so that a file changes only where its outputs do.
+Pictures are stored with 256 colours, which the eye cannot tell and which weigh a third.
 """
 
 import base64
@@ -40,11 +40,13 @@ def run(path: Path) -> str:
     try:
         client.execute()
     except (CellExecutionError, DeadKernelError) as error:
-        first_line = started[-1]["source"].strip().split("\n")[0]
         name, value = getattr(error, "ename", "kernel"), getattr(error, "evalue", error)
-        raise SystemExit(
-            f"{path}, code cell {len(started)} ({first_line}):\n  {name}: {value}"
-        ) from None
+        raise SystemExit(f"{place(path, started)}:\n  {name}: {value}") from None
+    for number, cell in enumerate(started, 1):
+        for output in cell["outputs"]:
+            if output.get("name") == "stderr":
+                where = place(path, started[:number])
+                raise SystemExit(f"{where} warns:\n  {output['text'].rstrip()}")
     notebook.metadata.update(kernelspec=KERNEL, language_info={"name": "python"})
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -52,6 +54,12 @@ def run(path: Path) -> str:
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = lighter(output.data["image/png"])
     return with_lasting_names(notebook) + "\n"
+
+
+def place(path: Path, started: list[dict[str, Any]]) -> str:
+    """Return how to find the last of the code cells that were started."""
+    first_line = started[-1]["source"].strip().split("\n")[0]
+    return f"{path}, code cell {len(started)} ({first_line})"
 
 
 def lighter(picture: str) -> str:
