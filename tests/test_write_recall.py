@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny
 import torch
 from test_notebooks import ROOT
 from tiny import finished
 
 import ntm
 from ntm import pretrained
+from ntm.runs.run import Run
 from ntm.training.settings import Settings
 
 sys.path.append(str(ROOT / "book" / "_tools"))
@@ -75,3 +77,57 @@ def test_what_runs_cost_in_the_end_is_written(
         for seed in "45"
     ]
     assert all(0 < float(row["bits"]) < 12 for row in rows)
+
+
+def test_what_comes_of_a_beginning_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = {
+        "task": "associative-recall",
+        "controller": "feedforward",
+        "memory_locations": 20,
+        "seeds": (4, 5),
+    }
+    few = {"fewest_items": 2, "most_items": 3}
+    options = few | {"item_length": 2}
+    first = finished(tmp_path / "1", **short, task_options=options)
+    then = tiny.short(**short, task_options=few, sequences=16)
+    for _ in Run.start(tmp_path / "2", then, compiled=False, init_from=tmp_path / "1"):
+        pass
+    monkeypatch.setattr(look, "BOOK", tmp_path)
+    monkeypatch.setattr(look, "AFTER", 8)
+    argv = ["write_recall.py", "--shorter", str(tmp_path / "2")]
+    monkeypatch.setattr(sys, "argv", argv)
+    look.main()
+    with (tmp_path / "recall" / "shorter.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for seed, row in zip("45", rows, strict=True):
+        (end,) = (e for e in first.curve if (e.seed, e.sequences) == (int(seed), 24))
+        *told, before, sequences, bits, vectors = row.values()
+        assert told == ["feedforward", "2", "24", seed]
+        assert float(before) == pytest.approx(end.bits, rel=1e-5)
+        assert sequences == "8"
+        assert 10 < float(bits) < 36  # 18 are a guess
+        assert all(0 < float(wrong) < 6 for wrong in vectors.split())
+        assert len(vectors.split()) == 3
+
+
+def test_what_is_missed_is_told_vector_by_vector() -> None:
+    """A machine that says the right bits of the second and zeros else misses no second."""
+    batch, _, _ = look.drawn(7, 600, 6)
+
+    class Knows:
+        def initial_state(self, sequences: int, locations: int) -> None:
+            return None
+
+        def __call__(
+            self, inputs: torch.Tensor, state: None
+        ) -> tuple[torch.Tensor, None]:
+            said = batch.targets - 0.5
+            said[-3] = -1
+            said[-1, :, 0] *= -1
+            return said, None
+
+    first, second, third = look.missed(Knows())  # type: ignore[arg-type]
+    assert (second, third) == (0, 1)
+    assert first == pytest.approx(batch.targets[-3].sum(-1).mean().item(), abs=0.06)

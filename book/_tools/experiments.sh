@@ -89,9 +89,31 @@ fewer ff-h4 --controller feedforward --num-heads 4
 fewer lstm-56 --controller lstm --task.fewest-items 5
 $python book/_tools/write_recall.py --fewest "$runs"/recall-dev-ff-26 "$runs"/recall-dev-ff-36 \
   "$runs"/recall-dev-ff-46 "$runs"/recall-dev-ff-56 "$runs"/recall-dev-ff-h4 "$runs"/recall-dev-lstm-56
-run reported-recall-feedforward --controller feedforward --seeds 1000:1016 --sequences 40000 \
+run reported-recall-at-once --controller feedforward --seeds 1000:1016 --sequences 40000 \
   --training-locations 32 64 --evaluate-every 1000 --hold-until 0.4 --decay-until 1 --task.fewest-items 5
-$python book/_tools/count.py recall-feedforward --keep "$runs/reported-recall-feedforward" --store
+$python book/_tools/count.py recall-feedforward-at-once --keep "$runs/reported-recall-at-once" --store
+# Shorter items first.
+# shorter NAME CONTROLLER SEEDS VECTORS FIRST SEQUENCES: stages with items of so many, then three vectors.
+shorter() {
+  rooms="--training-locations 32 64 128 --decay-until 1 --evaluate-every 1000"
+  # shellcheck disable=SC2086
+  {
+    run "recall-$1-first" --controller "$2" --seeds "$3" $rooms --task.fewest-items 5 \
+      --task.item-length "$4" --sequences "$5" --hold-until 0.98
+    run "recall-$1" --controller "$2" --seeds "$3" $rooms --sequences "$6" --hold-until 0.5 \
+      --init-from "$runs/recall-$1-first"
+  }
+}
+# (The second of these was stopped after 21,000.)
+shorter one-10 feedforward 0:8 1 10000 30000
+shorter one-20 feedforward 0:8 1 20000 40000
+shorter two-10 feedforward 0:8 2 10000 25000
+shorter two-20 feedforward 0:8 2 20000 20000
+shorter two-20-lstm lstm 0:8 2 20000 40000
+$python book/_tools/write_recall.py --shorter "$runs"/recall-one-10 "$runs"/recall-one-20 \
+  "$runs"/recall-two-10 "$runs"/recall-two-20 "$runs"/recall-two-20-lstm
+shorter reported-feedforward feedforward 1016:1032 2 20000 40000
+$python book/_tools/count.py recall-feedforward --keep "$runs/recall-reported-feedforward" --store
 $python book/_tools/write_recall.py
 # And without a memory; what book/recall/alone.csv tells of.
 for rate in 1e-3 3e-3 1e-2; do
@@ -210,8 +232,10 @@ for controller in lstm feedforward; do
   run "l-$controller" --controller "$controller" --seeds 0:32 --sequences 40000 \
     --training-locations 6 10 14 18 22 22 32 64 128 --evaluate-every 1000
   run "m-$controller" --controller "$controller" --seeds 0:32 --sequences 40000 \
-    --training-locations 6 10 14 18 22 22 64 --training-strengths 0.5 1 --evaluate-every 1000
+    $few --evaluate-every 1000
 done
+run m-32 --controller lstm --controller-size 32 --seeds 0:32 --sequences 40000 $few \
+  --evaluate-every 1000
 
 # Thirty-two seeds of each controller; then a second, shorter stage with few locations.
 second="--learning-rate 3e-4 --warmup-until 0.05 --hold-until 0.5 --decay-until 1 --sequences 24000"

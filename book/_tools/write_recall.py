@@ -10,6 +10,11 @@ the read head has at the query on the row that is due, and on the next best.
 
 ``fewest.csv``, with ``--fewest RUN …``: of development runs that learned with different
 numbers of items, what an answer to the most of them costs each seed in the end.
+
+``shorter.csv``, with ``--shorter RUN …``: of development runs that began with shorter
+items, what an answer cost each seed when that stage was over, and after 20,000
+sequences of this one. ``vectors``: how many bits of 6 are wrong in each vector of the
+answer at last, in the mean of 600 answers to six items.
 """
 
 import argparse
@@ -22,11 +27,13 @@ from torch import Tensor
 
 import ntm
 from ntm.book.counts import machines
+from ntm.runs import files, tables
 from ntm.runs.run import Run
 from ntm.tasks import AssociativeRecall, Batch, wrong_bits
 
 BOOK = Path(__file__).parents[1]
 TASK = AssociativeRecall()
+AFTER = 20_000
 SHUT = {
     "exact": [],
     "shut_at_vectors": [25, 26, 27],
@@ -141,15 +148,51 @@ def learned(run: Path) -> list[dict[str, Any]]:
     ]
 
 
+def missed(model: ntm.NTM) -> list[float]:
+    """Return how many bits are wrong in each vector of an answer, in the mean."""
+    batch, _, _ = drawn(7, 600, 6)
+    outputs, _ = model(batch.inputs, model.initial_state(600, 64))
+    wrong = (outputs[-3:] > 0) != (batch.targets[-3:] > 0.5)
+    return [round(bits, 1) for bits in wrong.sum(dim=-1).double().mean(dim=1).tolist()]
+
+
+def begun(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of ``shorter.csv`` for a run."""
+    run = Run.resume(folder, compiled=False)
+    first = files.read_json(folder / files.PREVIOUS_STAGE)
+    before = tables.read_curve(folder / files.PREVIOUS_STAGE_CURVE)
+    known = {row.seed: row.bits for row in before}  # the last of each seed
+    rows = []
+    for row in run.curve:
+        if row.sequences == AFTER:
+            model: Any = run.machine(row.seed)
+            rows.append(
+                {
+                    "controller": run.training.settings.controller,
+                    "item_length": first["settings"]["task_options"]["item_length"],
+                    "first": first["sequences"],
+                    "seed": row.seed,
+                    "first_bits": known[row.seed],
+                    "sequences": row.sequences,
+                    "bits": row.bits,
+                    "vectors": " ".join(map(str, missed(model))),
+                }
+            )
+    return rows
+
+
 @torch.no_grad()
 def main() -> None:
     """Write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fewest", type=Path, nargs="+")
+    parser.add_argument("--shorter", type=Path, nargs="+")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.fewest:
         write("fewest.csv", [row for run in options.fewest for row in learned(run)])
+    elif options.shorter:
+        write("shorter.csv", [row for run in options.shorter for row in begun(run)])
     else:
         rows = []
         for controller in ("lstm", "feedforward"):
