@@ -41,12 +41,14 @@ def judged(logits: Tensor, batch: Batch) -> Tensor:
 def rows(training: Trainer, size: Size) -> list[list[int]]:
     """Return of each seed, with its averaged parameters, the sums of `judged`."""
     stacked = stacked_models(training.settings.make_model(0))
+    has_memory = training.settings.model != "baseline"
+    room = {"memory_locations": LOCATIONS} if has_memory else {}
     found = torch.zeros(3, len(training.ema), dtype=torch.int64)
     left = SEQUENCES
     for one in fresh(training.task, size, SEQUENCES, SEED, 8 * LOCATIONS):
         batch = side_by_side([one] * len(training.ema), training.device)
         with torch.no_grad():
-            logits = stacked(training.ema, batch.inputs, memory_locations=LOCATIONS)
+            logits = stacked(training.ema, batch.inputs, **room)
         found += judged(logits, batch)[..., :left].sum(dim=-1)
         left -= one.inputs.shape[1]
     return found.T.tolist()
