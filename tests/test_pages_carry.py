@@ -94,6 +94,7 @@ def test_what_is_folded_stands_at_the_end_with_links_there_and_back(short) -> No
         assert pointer["href"] == f"#{box['id']}"
         assert not pointer.find_parent(class_="end")
     titles = [box.select_one(".title").get_text() for box in boxes]
+    assert not [title for title in titles if re.search(r"\w\(", title)]  # one word
     for solution in page.select("details.solution > summary"):
         assert solution.get_text(strip=True).removeprefix("Solution to ") in titles
 

@@ -174,7 +174,7 @@ def whereabouts(box: Tag) -> str:
     cell = box.find_parent(class_="cell")
     number = cell.select_one("figcaption .caption-number") if cell else None
     above = number or box.find_previous(is_title)
-    return above.get_text(strip=True) if above else ""
+    return " ".join(above.get_text().split()) if above else ""
 
 
 def is_title(tag: Tag) -> bool:
