@@ -131,3 +131,31 @@ def test_what_is_missed_is_told_vector_by_vector() -> None:
     first, second, third = look.missed(Knows())  # type: ignore[arg-type]
     assert (second, third) == (0, 1)
     assert first == pytest.approx(batch.targets[-3].sum(-1).mean().item(), abs=0.06)
+
+
+def test_where_a_head_stands_is_told_by_the_places_of_rows_in_their_items() -> None:
+    """Two items, in rows 7 to 0; row 3 is written again, at the end."""
+    written = torch.tensor([[7, 6, 5, 4, 3, 2, 1, 3]]).T
+    spread = torch.zeros(1, 10)
+    spread[0, [6, 2, 3, 9]] = torch.tensor([0.2, 0.3, 0.4, 0.1])
+    assert look.standing(spread, written) == (0.5, 0.4)  # rows 6 and 2: second places
+    lost = torch.eye(10)[[9]]
+    assert look.standing(lost, written) == (0.0, 1.0)  # nothing was written there
+    both = torch.cat([spread, lost]), torch.cat([written, written], dim=1)
+    assert look.standing(*both) == (0.25, 0.7)
+
+
+def test_a_machine_in_the_middle_starts_as_is_published() -> None:
+    seed = pretrained.available()["recall-lstm"]["seed"]
+    with (look.BOOK / "recall" / "starts.csv").open() as file:
+        (published,) = (
+            row
+            for row in csv.DictReader(file)
+            if (row["controller"], row["seed"]) == ("lstm", str(seed))
+        )
+    with torch.no_grad():
+        found = look.starts(ntm.load("recall-lstm"))
+    for name in ("exact", "first", "vectors", "last"):
+        assert abs(int(published[name]) - found[name]) <= 2, name
+    for name in ("one_place", "one_row"):
+        assert float(published[name]) == pytest.approx(found[name], abs=0.011)

@@ -149,6 +149,22 @@ $python book/_tools/write_repeat.py "$runs"/repeat-feedforward-1 "$runs"/repeat-
   "$runs"/repeat-feedforward-4 "$runs"/repeat-feedforward-7 "$runs"/repeat-feedforward-0 \
   >book/repeat/stages-feedforward.csv
 $python book/_tools/count.py repeat-lstm --ship
+# The LSTM without a memory through the stages of the machine with an LSTM, at two rates.
+for rate in 1e-3 3e-3; do
+  before=
+  for stage in "1 10000 0.98" "2 4000 0.98" "4 6000 0.98" "7 8000 0.98" "0 50000 0.3"; do
+    # shellcheck disable=SC2086
+    set -- $stage
+    run "repeat-alone-$rate-$1" --model baseline --baseline-layers 1 --baseline-size 128 --seeds 0:4 \
+      --learning-rate "$rate" --warmup-until 0.02 --hold-until "$3" --decay-until 1 \
+      --evaluate-every 2000 --task.so-far "$1" --sequences "$2" \
+      ${before:+--init-from "$runs/repeat-alone-$rate-$before"}
+    before=$1
+  done
+  $python book/_tools/write_repeat.py "$runs/repeat-alone-$rate-1" "$runs/repeat-alone-$rate-2" \
+    "$runs/repeat-alone-$rate-4" "$runs/repeat-alone-$rate-7" "$runs/repeat-alone-$rate-0" \
+    >"book/repeat/alone-$rate.csv"
+done
 task=copy
 
 # Dynamic n-grams in stages, contexts of 2 bits, of 3 and of 5, the last in two runs; the
