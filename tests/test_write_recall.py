@@ -145,16 +145,21 @@ def test_where_a_head_stands_is_told_by_the_places_of_rows_in_their_items() -> N
     assert look.standing(*both) == (0.25, 0.7)
 
 
-def test_a_machine_in_the_middle_starts_as_is_published() -> None:
-    seed = pretrained.available()["recall-lstm"]["seed"]
+@pytest.mark.parametrize(
+    ("controller", "seed"),
+    [("lstm", 1011), ("feedforward", 1025), ("feedforward", 1030)],
+    ids=["spread", "abreast", "waits"],
+)
+def test_a_machine_starts_as_is_published(controller: str, seed: int) -> None:
     with (look.BOOK / "recall" / "starts.csv").open() as file:
         (published,) = (
             row
             for row in csv.DictReader(file)
-            if (row["controller"], row["seed"]) == ("lstm", str(seed))
+            if (row["controller"], row["seed"]) == (controller, str(seed))
         )
+    kept = dict(look.machines(look.BOOK / "machines" / f"recall-{controller}"))
     with torch.no_grad():
-        found = look.starts(ntm.load("recall-lstm"))
+        found = look.starts(kept[seed])  # type: ignore[arg-type]
     for name in ("exact", "first", "vectors", "last"):
         assert abs(int(published[name]) - found[name]) <= 2, name
     for name in ("one_place", "one_row"):
