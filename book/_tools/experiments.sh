@@ -104,7 +104,7 @@ shorter() {
       --init-from "$runs/recall-$1-first"
   }
 }
-# (The second of these was stopped after 21,000.)
+# (The second and the last of these five were stopped soon after the 20,000 that are told.)
 shorter one-10 feedforward 0:8 1 10000 30000
 shorter one-20 feedforward 0:8 1 20000 40000
 shorter two-10 feedforward 0:8 2 10000 25000
@@ -149,8 +149,8 @@ $python book/_tools/write_repeat.py "$runs"/repeat-feedforward-1 "$runs"/repeat-
   "$runs"/repeat-feedforward-4 "$runs"/repeat-feedforward-7 "$runs"/repeat-feedforward-0 \
   >book/repeat/stages-feedforward.csv
 $python book/_tools/count.py repeat-lstm --ship
-# The LSTM without a memory through the stages of the machine with an LSTM, at two rates.
-for rate in 1e-3 3e-3; do
+# The LSTM without a memory through the stages of the machine with an LSTM, at three rates.
+for rate in 1e-3 3e-3 1e-2; do
   before=
   for stage in "1 10000 0.98" "2 4000 0.98" "4 6000 0.98" "7 8000 0.98" "0 50000 0.3"; do
     # shellcheck disable=SC2086
