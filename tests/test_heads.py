@@ -1,5 +1,7 @@
 """`ntm.heads`: every part of what a head is told stays in its range, and is its own."""
 
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -82,6 +84,35 @@ def test_every_number_of_the_linear_layer_goes_to_one_head_and_one_part() -> Non
         torch.randn(SIZE + 2 + 2 * WIDTH),
     )
     assert (jacobian != 0).sum() == WIDTH + 1 + 1 + 25 + 1 + WIDTH
+
+
+@pytest.mark.parametrize(("shift_range", "forward"), [(1, 2), (2, 3)])
+def test_a_lean_is_that_of_the_write_heads_next_shift_and_gate_alone(
+    shift_range: int, forward: int
+) -> None:
+    layer, hidden = heads.Heads(3, WIDTH, 2, shift_range), torch.randn(5, 3)
+    before = layer(hidden)
+    layer.lean(3.0, -2.0)
+    after = layer(hidden)
+    odds = after.write.kernel / before.write.kernel
+    odds = odds / odds[..., :1]
+    wanted = torch.ones(2 * shift_range + 1)
+    wanted[forward] = math.exp(3)
+    assert_close(odds, wanted.expand_as(odds), rtol=1e-4, atol=0)
+    raw = [part.write.gate.logit() for part in (before, after)]
+    assert_close(raw[1], raw[0] - 2, rtol=1e-4, atol=1e-5)
+    before = before._replace(
+        write=before.write._replace(kernel=after.write.kernel, gate=after.write.gate)
+    )
+    for got, kept in zip(after, before, strict=True):
+        for part, same in zip(got, kept, strict=True):
+            assert_close(part, same, rtol=0, atol=0)
+
+
+def test_a_lean_of_heads_that_cannot_shift_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^forward_bias: heads with a shift range"):
+        heads.Heads(3, WIDTH, 1, 0).lean(3.0)
+    heads.Heads(3, WIDTH, 1, 0).lean(0.0, -2.0)  # it has a gate
 
 
 @pytest.mark.parametrize("size", [WIDTH + 3, WIDTH + 5, 2])

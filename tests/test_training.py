@@ -10,6 +10,7 @@ from machines import MODELS, SIZE
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from ntm import NTM
 from ntm.tasks import Batch, Copy, NGrams, cost_in_bits, wrong_bits
 from ntm.tasks.ngrams import optimal_cost
 from ntm.training import optimizers
@@ -87,6 +88,38 @@ def test_the_memory_may_be_smaller_while_learning() -> None:
     assert torch.equal(tight.parameters, same.parameters)
     assert not torch.equal(tight.parameters, whole.parameters)
     assert tight.settings.make_model(0).memory_locations == 30
+
+
+def test_a_machine_may_begin_with_a_lean() -> None:
+    plain = tiny.settings()
+    leaning = tiny.settings(forward_bias=3.0, gate_bias=-2.0)
+    parts = dict(plain.make_model(1).named_parameters())
+    told = leaning.make_model(1)
+    assert isinstance(told, NTM)
+    changed = [n for n, p in told.named_parameters() if not torch.equal(p, parts[n])]
+    assert changed == ["heads.linear.bias"]
+    write = told.heads(torch.zeros(told.heads.linear.in_features)).write
+    assert write.kernel[..., 2].min() > 0.75  # of about a third
+    assert write.gate.max() < 0.2  # of about a half
+    begun = [Trainer(s, compiled=False).parameters for s in (plain, leaning)]
+    assert (begun[0] != begun[1]).sum(dim=1).tolist() == [2] * len(plain.seeds)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"forward_bias": math.nan}, "forward_bias: got nan, needs a finite number"),
+        ({"gate_bias": -math.inf}, "gate_bias: got -inf, needs a finite number"),
+        ({"forward_bias": 3.0, "shift_range": 0}, "forward_bias: heads with a shift"),
+        (
+            {"gate_bias": -2.0, "model": "baseline"},
+            "forward_bias, gate_bias: the baseline has no heads",
+        ),
+    ],
+)
+def test_an_impossible_lean_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        tiny.settings(**given)
 
 
 def test_how_many_locations_there_are_is_drawn_anew_and_two_stay_free() -> None:

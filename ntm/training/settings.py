@@ -69,6 +69,12 @@ class Settings:
         memory_width: W, numbers in a location.
         num_heads: write heads, and as many read heads.
         shift_range: how many locations a head can move in a step, forward or back.
+        forward_bias: how far the write heads lean to a step forward before they have
+            learned anything: what is added to the bias of that shift.  With 3 a head
+            walks from the first step on.
+        gate_bias: how far their gates lean to what the key finds, or, below 0, to the
+            weighting before: what is added to the bias of the gate.  With -2 a head
+            that walks is not held back by what it finds.
         baseline_size: units of each layer of the baseline.
         baseline_layers: layers of the baseline.
         seeds: one machine each, trained side by side.
@@ -110,6 +116,8 @@ class Settings:
     memory_width: int = 20
     num_heads: int = 1
     shift_range: int = 1
+    forward_bias: float = 0.0
+    gate_bias: float = 0.0
     baseline_size: int = 256
     baseline_layers: int = 3
     seeds: tuple[int, ...] = (0,)
@@ -185,6 +193,11 @@ class Settings:
         few = self.training_locations
         for locations in few:
             require_whole(1, training_locations=locations)
+        for name in ("forward_bias", "gate_bias"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(
+                    f"{name}: got {getattr(self, name)}, needs a finite number"
+                )
         with torch.device("meta"):
             try:
                 model = self._build()  # refuses a machine that cannot be
@@ -196,6 +209,7 @@ class Settings:
                 model.initial_state(1, min(few))
             if self.training_strengths and not isinstance(model, NTM):
                 raise ValueError("training_strengths: the baseline has no heads")
+            pass
 
     def make_task(self, learning: bool = False) -> Task:
         """Return the task, as it is judged or as it is learned."""
@@ -209,7 +223,9 @@ class Settings:
         """Return a machine as this seed begins with."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self._build()
+            model = self._build()
+        self._lean(model)
+        return model
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them; `from_json` turns it back."""
@@ -268,6 +284,12 @@ class Settings:
             num_heads=self.num_heads,
             shift_range=self.shift_range,
         )
+
+    def _lean(self, model: Recurrent[Any]) -> None:
+        if self.forward_bias or self.gate_bias:
+            if not isinstance(model, NTM):
+                raise ValueError("forward_bias, gate_bias: the baseline has no heads")
+            model.heads.lean(self.forward_bias, self.gate_bias)
 
 
 def _task_options(values: dict[str, Any]) -> dict[str, Any]:
