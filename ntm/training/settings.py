@@ -209,7 +209,7 @@ class Settings:
                 model.initial_state(1, min(few))
             if self.training_strengths and not isinstance(model, NTM):
                 raise ValueError("training_strengths: the baseline has no heads")
-            pass
+            self._lean(model)
 
     def make_task(self, learning: bool = False) -> Task:
         """Return the task, as it is judged or as it is learned."""
