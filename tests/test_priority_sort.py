@@ -124,8 +124,6 @@ def test_the_right_answers_are_said_to_be_in_order_also_where_vectors_are_alike(
         ({"highest": 21}, "highest: got 21, needs at most 20: no more are shown"),
         ({"vectors": 15}, "highest: got 16, needs at most 15: no more are shown"),
         ({"highest": 1.5}, "highest: got 1.5, needs a whole number"),
-        ({"fewest": -1}, "fewest: got -1, needs at least 0"),
-        ({"fewest": 21}, "fewest: got 21, needs at most 20, the most vectors of a"),
     ],
 )
 def test_an_impossible_sort_is_refused(settings: dict[str, Any], message: str) -> None:
@@ -165,15 +163,3 @@ def test_there_is_one_size_of_training() -> None:
     assert torch.equal(own.get_state(), before)
     assert task.table == task.trials(128) == task.trials(None) == [(9, 4)]
     assert task.optimum_bits(9, 4) == 0
-
-
-def test_how_many_vectors_there_are_may_be_drawn() -> None:
-    """Each number as often, and all are due of no more than sixteen."""
-    task, own = PrioritySort(fewest=3), generator()
-    drawn = [task.draw_size(own) for _ in range(3600)]
-    assert {due for due in drawn if due[0] <= 16} == {(n, n) for n in range(3, 17)}
-    assert {due for due in drawn if due[0] > 16} == {(n, 16) for n in range(17, 21)}
-    shares = [sum(n == number for n, _ in drawn) / 3600 for number in range(3, 21)]
-    assert all(0.04 < share < 0.07 for share in shares)
-    assert task.test_size == (20, 16)
-    assert PrioritySort(vectors=7, highest=2, fewest=7).draw_size(own) == (7, 2)

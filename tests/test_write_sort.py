@@ -17,12 +17,13 @@ from ntm.tasks import Batch
 sys.path.append(str(ROOT / "book" / "_tools"))
 import write_sort as look
 
-SHOWN, DUE = look.TASK.vectors, look.TASK.highest
+TASKS = {name: task for name, (_, task) in look.SETS.items()}
+SHOWN, DUE = TASKS["program"].test_size
 
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    return look.TASK.batch(torch.Generator().manual_seed(3), 4, SHOWN, DUE)
+    return TASKS["no-delimiter"].batch(torch.Generator().manual_seed(3), 4, SHOWN, DUE)
 
 
 def film(rows: Tensor) -> SimpleNamespace:
@@ -30,17 +31,19 @@ def film(rows: Tensor) -> SimpleNamespace:
     return SimpleNamespace(weighting=one_hot(rows, 64).float().unsqueeze(2))
 
 
-def test_who_looks_ahead_and_erases_what_was_read_is_seen_to(batch: Batch) -> None:
-    """The vector of step t lies in row 40 − t; looks begin in the step of the last."""
-    order = look.ranks(batch)
-    assert (
-        batch.inputs[order[0], range(4), 8] == batch.inputs[:SHOWN, :, 8].amax(0)
-    ).all()
-    steps = torch.arange(SHOWN).unsqueeze(-1).expand(SHOWN, 4)
+@pytest.mark.parametrize("name", TASKS)
+def test_who_looks_ahead_and_erases_what_was_read_is_seen_to(name: str) -> None:
+    """The vector of step t lies in row 40 − t; looks begin a step before the answer."""
+    task = TASKS[name]
+    batch = task.batch(torch.Generator().manual_seed(3), 4, SHOWN, DUE)
+    order = look.ranks(batch, task)
+    highest = batch.inputs[:SHOWN, :, 8].amax(dim=0)
+    assert (batch.inputs[order[0], range(4), 8] == highest).all()
+    steps = torch.arange(SHOWN + task.delimiter).unsqueeze(-1).expand(-1, 4)
     due = 40 - order[:DUE]
     write = film(torch.cat([40 - steps, due]))
     read = film(torch.cat([40 - steps[:-1], due, due[:1]]))
-    seen = look.looks(batch, SimpleNamespace(write=write, read=read))
+    seen = look.looks(batch, SimpleNamespace(write=write, read=read), task)
     assert torch.equal(seen.written, 40 - order)
     assert torch.equal(seen.read, due)
     assert torch.equal(seen.erased, due)
@@ -95,8 +98,8 @@ def test_a_machine_that_sorts_is_told_from_one_that_copies() -> None:
         rows = {int(row["seed"]): row for row in csv.DictReader(file)}
     published = rows[pretrained.available()["sort-feedforward"]["seed"]]
     with torch.no_grad():
-        found = look.row(ntm.load("sort-feedforward"))
-        other = look.row(ntm.load("copy-feedforward"))
+        found = look.row(ntm.load("sort-feedforward"), TASKS["program"])
+        other = look.row(ntm.load("copy-feedforward"), TASKS["no-delimiter"])
     for name, number in found.items():
         assert float(number) == pytest.approx(
             float(published[name]), abs=0.02, rel=0.02

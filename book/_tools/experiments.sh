@@ -167,26 +167,38 @@ for rate in 1e-3 3e-3 1e-2; do
 done
 task=copy
 
-# Dynamic n-grams in stages, contexts of 2 bits, of 3 and of 5, the last in two runs; the
-# LSTM without a memory the same way, its last stage once and shorter.
+# Dynamic n-grams in stages, contexts of 2 bits, of 3 and of 5; the LSTM without a memory the
+# same way. The machines begin with a lean: a write head that walks.
 task=n-grams
-# grams NAME STAGE OPTIONS CONTEXT LENGTH SEQUENCES HOLD RATE [BEFORE]
+# grams NAME STAGE SEEDS OPTIONS CONTEXT LENGTH SEQUENCES HOLD RATE [BEFORE]
 grams() {
   # shellcheck disable=SC2086
-  run "$1-$2" $3 --seeds 1000:1008 --task.context "$4" --task.length "$5" --sequences "$6" \
-    --hold-until "$7" --decay-until 1 --learning-rate "$8" --evaluate-every 2000 \
-    ${9:+--init-from "$runs/$1-$9"}
+  run "$1-$2" $4 --seeds "$3" --task.context "$5" --task.length "$6" --sequences "$7" \
+    --hold-until "$8" --decay-until 1 --learning-rate "$9" --evaluate-every 2000 \
+    ${10:+--init-from "$runs/$1-${10}"}
 }
 machine="--controller lstm --memory-locations"
-grams ngrams-lstm 2 "$machine 48" 2 60 16000 0.9 1e-3
-grams ngrams-lstm 3 "$machine 48" 3 100 12000 0.9 1e-3 2
-grams ngrams-lstm 5 "$machine 128" 5 200 20000 0.5 5e-4 3
-grams ngrams-lstm 6 "$machine 128" 5 200 20000 0.4 5e-4 5
+lean="--forward-bias 3 --gate-bias -2"
+# What a lean does, development seeds.
+grams ngrams-dev 2 0:8 "$machine 64" 2 60 16000 0.9 1e-3
+grams ngrams-dev-forward 2 0:4 "$machine 64 --forward-bias 3" 2 60 16000 0.9 1e-3
+grams ngrams-dev-lean 2 0:8 "$machine 64 $lean" 2 60 16000 0.9 1e-3
+grams ngrams-dev-lean 3 0:8 "$machine 128" 3 100 12000 0.9 1e-3 2
+$python book/_tools/write_ngrams.py --lean "$runs/ngrams-dev-2" "$runs/ngrams-dev-forward-2" \
+  "$runs/ngrams-dev-lean-2"
+grams ngrams-lstm 2 1008:1016 "$machine 64 $lean" 2 60 16000 0.9 1e-3
+grams ngrams-lstm 3 1008:1016 "$machine 128" 3 100 12000 0.9 1e-3 2
+grams ngrams-lstm 5 1008:1016 "$machine 256 --training-locations 208" 5 200 16000 0.4 1e-3 3
+# Those of before: no lean, less room, the last stage in two runs.
+grams ngrams-lstm-no-lean 2 1000:1008 "$machine 48" 2 60 16000 0.9 1e-3
+grams ngrams-lstm-no-lean 3 1000:1008 "$machine 48" 3 100 12000 0.9 1e-3 2
+grams ngrams-lstm-no-lean 5 1000:1008 "$machine 128" 5 200 20000 0.5 5e-4 3
+grams ngrams-lstm-no-lean 6 1000:1008 "$machine 128" 5 200 20000 0.4 5e-4 5
 alone="--model baseline --baseline-layers 1 --baseline-size 128"
-grams ngrams-baseline 2 "$alone" 2 60 16000 0.9 1e-3
-grams ngrams-baseline 3 "$alone" 3 100 12000 0.9 1e-3 2
-grams ngrams-baseline 5 "$alone" 5 200 16000 0.5 5e-4 3
-for name in ngrams-lstm-6 ngrams-baseline-5; do
+grams ngrams-baseline 2 1000:1008 "$alone" 2 60 16000 0.9 1e-3
+grams ngrams-baseline 3 1000:1008 "$alone" 3 100 12000 0.9 1e-3 2
+grams ngrams-baseline 5 1000:1008 "$alone" 5 200 16000 0.5 5e-4 3
+for name in ngrams-lstm-5 ngrams-lstm-no-lean-6 ngrams-baseline-5; do
   $python book/_tools/count.py "${name%-?}" --keep "$runs/$name" --store
 done
 $python book/_tools/count.py ngrams-lstm --ship
@@ -195,34 +207,58 @@ $python book/_tools/write_ngrams.py
 run ngrams-at-once --controller lstm --seeds 0:4 --sequences 20000 --memory-locations 64 \
   --evaluate-every 1000
 
-# Priority sort, in stages, and at first only copying.
-task=copy
-run sort-copy --controller feedforward --seeds 1008:1016 --memory-locations 32 --sequences 8000 \
-  --hold-until 0.98 --decay-until 1 --evaluate-every 1000
+# Priority sort in stages: a delimiter before the answer, and a write head that walks.
 task=priority-sort
-# order STAGE BEFORE SEQUENCES HOLD OPTIONS...
+# order NAME STAGE BEFORE SEEDS SEQUENCES HOLD OPTIONS...; no BEFORE is -
 order() {
-  stage=$1 before=$2 sequences=$3 hold=$4
-  shift 4
-  run "sort-$stage" --controller feedforward --seeds 1008:1016 --init-from "$runs/sort-$before" \
+  name=$1-$2 before=$1-$3 seeds=$4 sequences=$5 hold=$6
+  if [ "$3" = - ]; then before=; fi
+  shift 6
+  run "$name" --controller feedforward --seeds "$seeds" ${before:+--init-from "$runs/$before"} \
     --sequences "$sequences" --hold-until "$hold" --decay-until 1 --evaluate-every 4000 "$@"
 }
-rooms="--memory-locations 128 --training-locations 22 22 32 128"
-order 4 copy 12000 0.95 --memory-locations 32 --task.vectors 4 --task.highest 1
-order 8 4 40000 0.95 --memory-locations 10 --task.vectors 8 --task.highest 6
+four="--memory-locations 32 --task.vectors 4 --task.highest 1"
+eight="--memory-locations 10 --task.vectors 8 --task.highest 6"
+rooms="--memory-locations 128 --training-locations"
+delimiter="--task.delimiter true"
 # shellcheck disable=SC2086
 {
-  order 20 8 60000 0.98 $rooms
-  order 20-again 20 60000 0.98 --warmup-until 0.01 $rooms
-  order 20-slow 20-again 240000 0.4 --warmup-until 0.01 --learning-rate 5e-4 $rooms
+  # Development; the last stage was stopped after 32,000 sequences.
+  order sort-dev 4 - 0:4 16000 0.95 $four $delimiter $lean
+  order sort-dev 8 4 0:4 40000 0.95 $eight $delimiter
+  order sort-dev 20-full 8 0:4 60000 0.6 $rooms 23 23 32 128 $delimiter
+  order sort-dev 20 8 0:4 120000 0.5 $rooms 23 23 32 128 $delimiter --learning-rate 5e-4
+  order sort 4 - 1016:1024 16000 0.95 $four $delimiter $lean
+  order sort 8 4 1016:1024 40000 0.95 $eight $delimiter
+  order sort 20 8 1016:1024 80000 0.4 $rooms 23 23 32 128 $delimiter --learning-rate 5e-4
+}
+# Those of before had no delimiter, and learned to copy first.
+task=copy
+for seeds in 0:4 1008:1016; do
+  run "sort-plain-$seeds-copy" --controller feedforward --seeds "$seeds" --memory-locations 32 \
+    --sequences 8000 --hold-until 0.98 --decay-until 1 --evaluate-every 1000
+done
+task=priority-sort
+# shellcheck disable=SC2086
+{
+  for seeds in 0:4 1008:1016; do
+    order "sort-plain-$seeds" 4 copy "$seeds" 12000 0.95 $four
+    order "sort-plain-$seeds" 8 4 "$seeds" 40000 0.95 $eight
+  done
+  order sort-plain-1008:1016 20 8 1008:1016 60000 0.98 $rooms 22 22 32 128
+  order sort-plain-1008:1016 20-again 20 1008:1016 60000 0.98 --warmup-until 0.01 $rooms 22 22 32 128
+  order sort-plain-1008:1016 20-slow 20-again 1008:1016 240000 0.4 --warmup-until 0.01 \
+    --learning-rate 5e-4 $rooms 22 22 32 128
 }
 run sort-baseline --model baseline --baseline-layers 1 --baseline-size 128 --seeds 1008:1016 \
   --sequences 240000 --batch-size 16 --learning-rate 3e-3 --ema-decay 0.99 --hold-until 0.5 \
   --decay-until 1 --evaluate-every 8000
-$python book/_tools/count.py sort-feedforward --keep "$runs/sort-20-slow" --store
+$python book/_tools/count.py sort-feedforward --keep "$runs/sort-20" --store
+$python book/_tools/count.py sort-no-delimiter --keep "$runs/sort-plain-1008:1016-20-slow" --store
 $python book/_tools/count.py sort-baseline --keep "$runs/sort-baseline" --store
 $python book/_tools/count.py sort-feedforward --ship
 $python book/_tools/write_sort.py
+$python book/_tools/write_sort.py --delimiter "$runs/sort-plain-0:4-8" "$runs/sort-dev-8"
 
 # At once, four development seeds each: what book/sort/tried.csv tells of.
 task=priority-sort

@@ -1,6 +1,8 @@
-"""Look into the machines that predict n-grams: writes ``book/ngrams/diary.csv``.
+"""Look into the machines that predict n-grams: writes two tables into ``book/ngrams/``.
 
-A row for each reported seed, of 64 sequences of 200 bits in 128 locations:
+``diary.csv`` is of the reported seeds, in 256 locations, which hold all of a sequence;
+``no-lean.csv`` of those that began without a lean, in 128, as they were trained.  A row
+for each seed, of 64 sequences of 200 bits:
 
 ``on``: the share of the steps in which the write head moves on by one location;
 ``back``: in which it goes anywhere else, and does not stay. ``decided``: after how many
@@ -9,14 +11,19 @@ of the 32 contexts it moves nearly always or nearly never, in 95 of 100 steps.
 ``look``: what share of the read weighting, from step 100 on, is on rows in which that
 context was written.
 ``silent``: the λ for which the predictions are nearest to (N₁ − N₀) / (N₁ + N₀ + λ),
-counted over the last 126 bits.
+counted over the bits that are not written over yet.
 
 Then the last row that was written after the same context is taken away in step 150.
 ``of``: in how many sequences there is one; ``toward``: in how many of them the
 prediction moves to where the best one goes with that bit uncounted; ``moved`` and
 ``best_moved``: by how much, in the mean.
+
+``lean.csv``, with ``--lean RUN …``: of development runs of short contexts that began
+with a lean or without, what a seed costs ``above`` the optimum in the end, and ``on``
+as above.
 """
 
+import argparse
 import csv
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,13 +33,20 @@ from torch import Tensor
 
 import ntm
 from ntm.book.counts import machines
+from ntm.runs.run import Run
 from ntm.tasks import Batch, NGrams
 from ntm.tasks.ngrams import contexts
 
 BOOK = Path(__file__).parents[1]
 TASK = NGrams()
-SEQUENCES, LOCATIONS, STEP, SEED = 64, 128, 150, 5
-WINDOW = 126  # as far back as rows are not written over yet
+SEQUENCES, STEP, SEED = 64, 150, 5
+SETS = {"diary": ("ngrams-lstm", 256), "no-lean": ("ngrams-lstm-no-lean", 128)}
+"""Of each table the machines, and how many locations they have."""
+
+
+def window(locations: int) -> int:
+    """Return how many bits back the rows are not written over yet."""
+    return locations - 2
 
 
 class Diary(NamedTuple):
@@ -81,9 +95,9 @@ def diary(batch: Batch, trace: Any) -> Diary:
     return Diary(places, lag, looks[lag])
 
 
-def silent(bits: Tensor, said: Tensor) -> float:
+def silent(bits: Tensor, said: Tensor, back: int) -> float:
     """Return λ, in tenths."""
-    n0, n1 = (n[TASK.context :] for n in counts(bits, WINDOW))
+    n0, n1 = (n[TASK.context :] for n in counts(bits, back))
     votes = 2 * said[TASK.context :] - 1
     off = {
         tenths: float((votes - (n1 - n0) / (n0 + n1 + tenths / 10)).square().mean())
@@ -92,17 +106,20 @@ def silent(bits: Tensor, said: Tensor) -> float:
     return min(off, key=off.__getitem__) / 10
 
 
-def without_a_row(model: ntm.NTM, batch: Batch, found: Diary) -> dict[str, float]:
+def without_a_row(
+    model: ntm.NTM, batch: Batch, found: Diary, locations: int
+) -> dict[str, float]:
     """Return what taking away a row in step 150 does."""
-    bits = batch.targets[..., 0]
-    context, (n0, n1) = contexts(bits), counts(bits, WINDOW)
-    _, state = model(batch.inputs[:STEP], model.initial_state(SEQUENCES, LOCATIONS))
+    bits, back = batch.targets[..., 0], window(locations)
+    context, (n0, n1) = contexts(bits), counts(bits, back)
+    first = max(TASK.context, STEP - back)
+    _, state = model(batch.inputs[:STEP], model.initial_state(SEQUENCES, locations))
     memory, chosen, best = state.memory.clone(), [], []
     for b in range(SEQUENCES):
-        same = context[STEP - WINDOW : STEP - found.lag, b] == context[STEP, b]
+        same = context[first : STEP - found.lag, b] == context[STEP, b]
         if not same.any():
             continue
-        bit = STEP - WINDOW + int(same.nonzero()[-1])
+        bit = first + int(same.nonzero()[-1])
         memory[b, found.places[bit + found.lag, b]] = model.initial_row
         zeros, ones, value = float(n0[STEP, b]), float(n1[STEP, b]), float(bits[bit, b])
         before = (ones + 0.5) / (ones + zeros + 1)
@@ -122,16 +139,24 @@ def without_a_row(model: ntm.NTM, batch: Batch, found: Diary) -> dict[str, float
     }
 
 
-def row(model: ntm.NTM) -> dict[str, float]:
-    """Return what ``diary.csv`` has of a machine, the seed left out."""
+def steps_on(places: Tensor, locations: int) -> tuple[Tensor, int]:
+    """Return by how many locations a head moves in each step, and how it usually does.
+
+    Of the moves the usual one is that most often made, staying aside.
+    """
+    half = locations // 2
+    moves = (places.diff(dim=0) + half) % locations - half
+    return moves, int(moves[moves != 0].mode().values)
+
+
+def row(model: ntm.NTM, locations: int) -> dict[str, float]:
+    """Return what a table has of a machine, the seed left out."""
     generator = torch.Generator().manual_seed(SEED)
     batch = TASK.batch(generator, SEQUENCES, TASK.length)
-    state = model.initial_state(SEQUENCES, LOCATIONS)
+    state = model.initial_state(SEQUENCES, locations)
     logits, _, trace = model.trace(batch.inputs, state)
     found = diary(batch, trace)
-    half = LOCATIONS // 2
-    moves = (found.places.diff(dim=0) + half) % LOCATIONS - half
-    usual = int(moves[moves != 0].mode().values)
+    moves, usual = steps_on(found.places, locations)
     context, said = contexts(batch.targets[..., 0])[1:], torch.sigmoid(logits[..., 0])
     shares = [
         (moves[context == c] == usual).double().mean() for c in range(2**TASK.context)
@@ -142,22 +167,58 @@ def row(model: ntm.NTM) -> dict[str, float]:
         "decided": sum(1 for share in shares if not 0.05 < share < 0.95),
         "behind": found.lag - 1,
         "look": round(found.look, 3),
-        "silent": silent(batch.targets[..., 0], said),
-    } | without_a_row(model, batch, found)
+        "silent": silent(batch.targets[..., 0], said, window(locations)),
+    } | without_a_row(model, batch, found, locations)
 
 
-@torch.no_grad()
-def main() -> None:
-    """Write the table."""
-    torch.set_num_threads(1)
-    seeds: Any = machines(BOOK / "machines" / "ngrams-lstm")
-    rows = [{"seed": seed} | row(model) for seed, model in seeds.items()]
-    path = BOOK / "ngrams" / "diary.csv"
+def leaning(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of ``lean.csv`` for a run."""
+    run = Run.resume(folder, compiled=False)
+    settings, task = run.training.settings, run.training.task
+    locations = settings.memory_locations
+    batch = task.batch(torch.Generator().manual_seed(SEED), SEQUENCES, *task.test_size)
+    rows = []
+    for last in run.curve[-len(settings.seeds) :]:
+        model: Any = run.machine(last.seed)
+        trace = model.trace(batch.inputs, model.initial_state(SEQUENCES, locations))[2]
+        places = trace.write.weighting[:, :, 0].argmax(dim=-1)
+        moves, usual = steps_on(places, locations)
+        rows.append(
+            {
+                "forward_bias": settings.forward_bias,
+                "gate_bias": settings.gate_bias,
+                "seed": last.seed,
+                "sequences": last.sequences,
+                "above": round(last.excess, 3),
+                "on": round(float((moves == usual).double().mean()), 3),
+            }
+        )
+    return rows
+
+
+def save(name: str, rows: list[dict[str, Any]]) -> None:
+    """Write a table into ``book/ngrams/``."""
+    path = BOOK / "ngrams" / f"{name}.csv"
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, rows[0], lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
+
+
+@torch.no_grad()
+def main() -> None:
+    """Write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--lean", type=Path, nargs="+")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.lean:
+        save("lean", [each for run in options.lean for each in leaning(run)])
+        return
+    for name, (folder, locations) in SETS.items():
+        seeds: Any = machines(BOOK / "machines" / folder)
+        save(name, [{"seed": n} | row(model, locations) for n, model in seeds.items()])
 
 
 if __name__ == "__main__":

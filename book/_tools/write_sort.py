@@ -1,8 +1,9 @@
-"""Look into the machines that sort: writes ``book/sort/program.csv``.
+"""Look into the machines that sort: writes two tables into ``book/sort/``.
 
-A row for each reported seed, of 64 sequences of 20 vectors, the 16 highest due, in 128
-locations.  The machine reads a vector one step before it says it, so the first look is
-in the step of the last vector.
+``program.csv`` is of the reported seeds, ``no-delimiter.csv`` of those that had no
+delimiter before the answer.  A row for each seed, of 64 sequences of 20 vectors, the 16
+highest due, in 128 locations.  A machine reads a vector one step before it says it, so
+the first look is in the step before the answer.
 
 ``on``: in what share of the steps while vectors come in the write head moves on by one
 row.  ``finds``: in what share of the looks the heaviest row of the read weighting is
@@ -19,8 +20,12 @@ into an unused one as well; bits that differ from the answer with this vector tw
 ``not_erased``: from then on nothing is erased or added; in what share of the answers
 the vector said is most like that of rank 0 to 2.  ``sharper``: wrong bits when the
 read head has twice the strength.
+
+``delimiter.csv``, with ``--delimiter RUN …``: of development runs of a stage, with a
+delimiter and without, what an answer costs each seed in the end.
 """
 
+import argparse
 import csv
 from collections.abc import Callable
 from pathlib import Path
@@ -33,10 +38,15 @@ import ntm
 from ntm.book.counts import machines
 from ntm.heads import HeadParameters, WriteParameters
 from ntm.machine import State
+from ntm.runs.run import Run
 from ntm.tasks import Batch, PrioritySort
 
 BOOK = Path(__file__).parents[1]
-TASK = PrioritySort()
+SETS = {
+    "program": ("sort-feedforward", PrioritySort(delimiter=True)),
+    "no-delimiter": ("sort-no-delimiter", PrioritySort()),
+}
+"""Of each table the machines, and their task."""
 SEQUENCES, LOCATIONS, SEED, RANK = 64, 128, 5, 5
 
 
@@ -51,21 +61,21 @@ class Looks(NamedTuple):
     """``(highest, B)``, of the write head, each a step after a look."""
 
 
-def ranks(batch: Batch) -> Tensor:
+def ranks(batch: Batch, task: PrioritySort) -> Tensor:
     """Return which vector has each rank, 0 the highest, ``(vectors, B)``."""
-    priorities = batch.inputs[: TASK.vectors, :, TASK.bits]
+    priorities = batch.inputs[: task.vectors, :, task.bits]
     return priorities.argsort(dim=0, descending=True, stable=True)
 
 
-def looks(batch: Batch, trace: Any) -> Looks:
+def looks(batch: Batch, trace: Any, task: PrioritySort) -> Looks:
     """Return where the heads of a machine with one of each kind are."""
     write = trace.write.weighting[:, :, 0].argmax(dim=-1)
     read = trace.read.weighting[:, :, 0].argmax(dim=-1)
-    first = TASK.vectors - 1
+    begin = task.vectors + task.delimiter
     return Looks(
-        write[: TASK.vectors].take_along_dim(ranks(batch), dim=0),
-        read[first : first + TASK.highest],
-        write[first + 1 : first + 1 + TASK.highest],
+        write[: task.vectors].take_along_dim(ranks(batch, task), dim=0),
+        read[begin - 1 : begin - 1 + task.highest],
+        write[begin : begin + task.highest],
     )
 
 
@@ -106,38 +116,39 @@ def differ(logits: Tensor, due: Tensor) -> float:
     return float(((logits > 0) != (due > 0.5)).sum(dim=(0, 2)).float().mean())
 
 
-def row(model: ntm.NTM) -> dict[str, float]:
-    """Return a row of ``program.csv``, without the seed."""
+def row(model: ntm.NTM, task: PrioritySort) -> dict[str, float]:
+    """Return a row of a table, without the seed."""
     generator = torch.Generator().manual_seed(SEED)
-    batch = TASK.batch(generator, SEQUENCES, TASK.vectors, TASK.highest)
-    begin, start = TASK.vectors, model.initial_state(SEQUENCES, LOCATIONS)
+    batch = task.batch(generator, SEQUENCES, *task.test_size)
+    number, begin = task.vectors, task.vectors + task.delimiter
+    start = model.initial_state(SEQUENCES, LOCATIONS)
     logits, _, trace = model.trace(batch.inputs, start)
-    at = looks(batch, trace)
-    walked = trace.write.weighting[:begin, :, 0].argmax(dim=-1).diff(dim=0) % LOCATIONS
+    at = looks(batch, trace, task)
+    walked = trace.write.weighting[:number, :, 0].argmax(dim=-1).diff(dim=0) % LOCATIONS
     by_one = (walked == 1) | (walked == LOCATIONS - 1)
     one_way = walked == walked.mode(dim=0).values  # down or up, but always the same
 
     _, before = model(batch.inputs[:begin], start)
     rest = batch.inputs[begin:]
-    shown = batch.inputs[:begin, :, : TASK.bits]
-    ranked = shown.take_along_dim(ranks(batch).unsqueeze(-1), dim=0)
-    without = torch.cat([ranked[:RANK], ranked[RANK + 1 :]])[: TASK.highest]
-    doubled = torch.cat([ranked[: RANK + 1], ranked[RANK:]])[: TASK.highest]
-    each, places = torch.arange(SEQUENCES), torch.arange(TASK.highest).unsqueeze(-1)
+    shown = batch.inputs[:number, :, : task.bits]
+    ranked = shown.take_along_dim(ranks(batch, task).unsqueeze(-1), dim=0)
+    without = torch.cat([ranked[:RANK], ranked[RANK + 1 :]])[: task.highest]
+    doubled = torch.cat([ranked[: RANK + 1], ranked[RANK:]])[: task.highest]
+    each, places = torch.arange(SEQUENCES), torch.arange(task.highest).unsqueeze(-1)
     skipped = with_row(before, at.written[RANK], start.memory[:, 0])
     # As far from all that was written as can be.
     unused = (at.written[0] + LOCATIONS // 2) % LOCATIONS
     twice = with_row(before, unused, before.memory[each, at.written[RANK]])
     quiet = told(model, rest, before, silent)
-    said = TASK.ranks_said(
-        torch.cat([torch.zeros(begin, SEQUENCES, TASK.bits), quiet]), batch
+    said = task.ranks_said(
+        torch.cat([torch.zeros(begin, SEQUENCES, task.bits), quiet]), batch
     )
     return {
         "on": (by_one & one_way).float().mean(),
-        "finds": (at.read == at.written[: TASK.highest]).float().mean(),
+        "finds": (at.read == at.written[: task.highest]).float().mean(),
         "follows": (at.erased[:-1] == at.read[:-1]).float().mean(),
         "erase": trace.params.change.erase_vector[begin:].mean(),
-        "ordered": (TASK.ranks_said(logits, batch) == places).all(dim=0).float().mean(),
+        "ordered": (task.ranks_said(logits, batch) == places).all(dim=0).float().mean(),
         "wrong": differ(logits[begin:], batch.targets[begin:]),
         "skipped": differ(model(rest, skipped)[0], without),
         "twice": differ(model(rest, twice)[0], doubled),
@@ -146,21 +157,47 @@ def row(model: ntm.NTM) -> dict[str, float]:
     }
 
 
+def ended(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of ``delimiter.csv`` for a run."""
+    run = Run.resume(folder, compiled=False)
+    settings = run.training.settings
+    return [
+        {
+            "delimiter": settings.task_options["delimiter"],
+            "seed": last.seed,
+            "sequences": last.sequences,
+            "bits": round(last.bits, 2),
+        }
+        for last in run.curve[-len(settings.seeds) :]
+    ]
+
+
+def save(name: str, rows: list[dict[str, Any]]) -> None:
+    """Write a table into ``book/sort/``."""
+    path = BOOK / "sort" / f"{name}.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, rows[0], lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
 @torch.no_grad()
 def main() -> None:
-    """Write the table."""
+    """Write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--delimiter", type=Path, nargs="+")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    seeds: Any = machines(BOOK / "machines" / "sort-feedforward")
-    with (BOOK / "sort" / "program.csv").open("w", newline="") as file:
-        table: Any = None
-        for seed, model in seeds.items():
-            found = {"seed": seed} | {
-                name: f"{float(number):.3g}" for name, number in row(model).items()
-            }
-            table = table or csv.DictWriter(file, found, lineterminator="\n")
-            if not file.tell():
-                table.writeheader()
-            table.writerow(found)
+    if options.delimiter:
+        save("delimiter", [each for run in options.delimiter for each in ended(run)])
+        return
+    for name, (folder, task) in SETS.items():
+        seeds: Any = machines(BOOK / "machines" / folder)
+        rows = [
+            {"seed": seed} | {k: f"{float(v):.3g}" for k, v in row(model, task).items()}
+            for seed, model in seeds.items()
+        ]
+        save(name, rows)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,8 @@ class PrioritySort(Task):
 
     Args:
         bits: channels of a vector.
-        vectors: how many vectors are shown in training, the most if `fewest` is given.
+        vectors: how many vectors are shown in training.
         highest: how many of them are due.
-        fewest: the fewest vectors of a sequence in training, 0 for always as many as
-            ``vectors``; how many is uniform, and if they are not so many as
-            ``highest``, all are due.
         delimiter: whether a step with a 1 on a channel of its own, the last, stands
             between the vectors and the answer; the paper tells of none.
 
@@ -43,18 +40,11 @@ class PrioritySort(Task):
     bits: int = 8
     vectors: int = 20
     highest: int = 16
-    fewest: int = 0
     delimiter: bool = False
 
     def __post_init__(self) -> None:
         require_whole(1, bits=self.bits)
         _require_possible(self.vectors, self.highest)
-        require_whole(0, fewest=self.fewest)
-        if self.fewest > self.vectors:
-            raise ValueError(
-                f"fewest: got {self.fewest}, needs at most {self.vectors}, the most "
-                "vectors of a sequence"
-            )
 
     @property
     def input_size(self) -> int:
@@ -68,7 +58,7 @@ class PrioritySort(Task):
 
     @property
     def test_size(self) -> Size:
-        """How many vectors are shown in training, at most, and how many are due."""
+        """How many vectors are shown in training, and how many are due."""
         return (self.vectors, self.highest)
 
     def optimum_bits(self, *size: int) -> float:
@@ -76,12 +66,8 @@ class PrioritySort(Task):
         return 0.0
 
     def draw_size(self, generator: torch.Generator) -> Size:
-        """Return a random number of vectors, and how many of them are due."""
-        if not self.fewest:
-            return self.test_size
-        end = self.vectors + 1
-        number = int(torch.randint(self.fewest, end, (), generator=generator))
-        return (number, min(number, self.highest))
+        """Return the one size there is in training; nothing is drawn."""
+        return self.test_size
 
     def batch(self, generator: torch.Generator, batch_size: int, *size: int) -> Batch:
         """Return random sequences of n vectors, the h highest of them due: n + h steps.
