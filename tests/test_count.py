@@ -32,7 +32,9 @@ def test_every_seed_has_answered_as_many_vectors_at_each_size(folder: Path) -> N
     published = pretrained.trials(folder)
     number = {"copy": 32, "n-grams": 8, "priority-sort": 8}.get(settings.task, 16)
     later = {
-        "sort-feedforward": 1008,
+        "ngrams-lstm": 1008,
+        "sort-feedforward": 1016,
+        "sort-no-delimiter": 1008,
         "sort-baseline": 1008,
         "recall-feedforward": 1016,
     }

@@ -307,7 +307,8 @@ def recorded(doing: str) -> Trace:
         short, rooms = NGrams().batch(seeded(199), 1, 20), 16
     elif doing == "sorts":
         machine = ntm.load("sort-feedforward")
-        short, rooms = PrioritySort().batch(seeded(2), 1, 20, 16), 22
+        posed = PrioritySort(delimiter=True)
+        short, rooms = posed.batch(seeded(2), 1, 10, 8), 14
     else:
         machine = ntm.load("copy-feedforward")
         short, rooms = Copy().from_words(letters("machines").split()), 12
@@ -690,7 +691,7 @@ def test_a_trace_plays_and_is_scrubbed(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "is_there"), [("repeat", True), ("ngrams", False), ("sort", False)]
+    ("name", "is_there"), [("repeat", True), ("ngrams", False), ("sort", True)]
 )
 def test_a_trace_goes_to_the_delimiter_where_there_is_one(
     window: Any, name: str, is_there: bool

@@ -106,3 +106,13 @@ def test_a_machine_that_sorts_is_told_from_one_that_copies() -> None:
         )
     assert other["finds"] < 0.2 < 0.8 < found["finds"]
     assert other["on"] > 0.95
+
+
+def test_what_makes_a_head_walk_is_found_in_the_cards_of_its_stages() -> None:
+    plain = {"task": "priority-sort", "settings": {"forward_bias": 0.0}}
+    leaning = {"task": "priority-sort", "settings": {"forward_bias": 3.0}}
+    copied = {"task": "copy", "settings": {"task": "copy", "forward_bias": 0.0}}
+    assert look.walks_by(plain) == "nothing"
+    assert look.walks_by(leaning) == "a lean"
+    assert look.walks_by(plain | {"first": copied}) == "copying first"
+    assert look.walks_by(plain | {"first": plain | {"first": leaning}}) == "a lean"

@@ -223,11 +223,15 @@ rooms="--memory-locations 128 --training-locations"
 delimiter="--task.delimiter true"
 # shellcheck disable=SC2086
 {
-  # Development; the last stage was stopped after 32,000 sequences.
+  # Development, with both, and with one of the two; the last stage was stopped after 32,000.
   order sort-dev 4 - 0:4 16000 0.95 $four $delimiter $lean
   order sort-dev 8 4 0:4 40000 0.95 $eight $delimiter
   order sort-dev 20-full 8 0:4 60000 0.6 $rooms 23 23 32 128 $delimiter
   order sort-dev 20 8 0:4 120000 0.5 $rooms 23 23 32 128 $delimiter --learning-rate 5e-4
+  order sort-dev-no-lean 4 - 0:4 16000 0.95 $four $delimiter
+  order sort-dev-no-lean 8 4 0:4 40000 0.95 $eight $delimiter
+  order sort-dev-no-delimiter 4 - 0:4 16000 0.95 $four $lean
+  order sort-dev-no-delimiter 8 4 0:4 40000 0.95 $eight
   order sort 4 - 1016:1024 16000 0.95 $four $delimiter $lean
   order sort 8 4 1016:1024 40000 0.95 $eight $delimiter
   order sort 20 8 1016:1024 80000 0.4 $rooms 23 23 32 128 $delimiter --learning-rate 5e-4
@@ -258,7 +262,8 @@ $python book/_tools/count.py sort-no-delimiter --keep "$runs/sort-plain-1008:101
 $python book/_tools/count.py sort-baseline --keep "$runs/sort-baseline" --store
 $python book/_tools/count.py sort-feedforward --ship
 $python book/_tools/write_sort.py
-$python book/_tools/write_sort.py --delimiter "$runs/sort-plain-0:4-8" "$runs/sort-dev-8"
+$python book/_tools/write_sort.py --stages "$runs/sort-plain-0:4-8" "$runs/sort-dev-no-lean-8" \
+  "$runs/sort-dev-no-delimiter-8" "$runs/sort-dev-8" "$runs/sort-dev-20-full" "$runs/sort-dev-20"
 
 # At once, four development seeds each: what book/sort/tried.csv tells of.
 task=priority-sort

@@ -21,8 +21,8 @@ into an unused one as well; bits that differ from the answer with this vector tw
 the vector said is most like that of rank 0 to 2.  ``sharper``: wrong bits when the
 read head has twice the strength.
 
-``delimiter.csv``, with ``--delimiter RUN …``: of development runs of a stage, with a
-delimiter and without, what an answer costs each seed in the end.
+``stages.csv``, with ``--stages RUN …``: of development runs of a stage, with or without
+a delimiter, and a lean at the beginning, what an answer costs each seed in the end.
 """
 
 import argparse
@@ -38,6 +38,7 @@ import ntm
 from ntm.book.counts import machines
 from ntm.heads import HeadParameters, WriteParameters
 from ntm.machine import State
+from ntm.runs import files
 from ntm.runs.run import Run
 from ntm.tasks import Batch, PrioritySort
 
@@ -157,13 +158,29 @@ def row(model: ntm.NTM, task: PrioritySort) -> dict[str, float]:
     }
 
 
+def walks_by(card: Any) -> str:
+    """Return what had made a write head walk in a stage, or in one before it."""
+    if not isinstance(card, dict):
+        return "nothing"
+    if card.get("forward_bias"):
+        return "a lean"
+    if card.get("task") == "copy":
+        return "copying first"
+    found = {walks_by(part) for part in card.values()} - {"nothing"}
+    return found.pop() if found else "nothing"
+
+
 def ended(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of ``delimiter.csv`` for a run."""
+    """Return the rows of ``stages.csv`` for a run."""
     run = Run.resume(folder, compiled=False)
     settings = run.training.settings
     return [
         {
-            "delimiter": settings.task_options["delimiter"],
+            "vectors": settings.task_options["vectors"],
+            "highest": settings.task_options["highest"],
+            "walks_by": walks_by(files.read_json(folder / files.PREVIOUS_STAGE)),
+            "delimiter": int(settings.task_options["delimiter"]),
+            "learning_rate": settings.learning_rate,
             "seed": last.seed,
             "sequences": last.sequences,
             "bits": round(last.bits, 2),
@@ -185,11 +202,11 @@ def save(name: str, rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--delimiter", type=Path, nargs="+")
+    parser.add_argument("--stages", type=Path, nargs="+")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.delimiter:
-        save("delimiter", [each for run in options.delimiter for each in ended(run)])
+    if options.stages:
+        save("stages", [each for run in options.stages for each in ended(run)])
         return
     for name, (folder, task) in SETS.items():
         seeds: Any = machines(BOOK / "machines" / folder)
