@@ -100,7 +100,7 @@ def test_the_weights_are_those_that_the_table_tells_of(folder: Path) -> None:
     published = pretrained.trials(folder)
     sizes = {"repeat-copy": (10, 5), "n-grams": (100,), "priority-sort": (20, 16)}
     size = sizes.get(settings.task, (20,))
-    locations = None if settings.model == "baseline" else 128
+    locations = None if settings.model == "baseline" else settings.memory_locations
     by_chance = settings.task == "n-grams"
     wrong = {
         row: r.bits if by_chance else r.wrong_bits

@@ -52,9 +52,16 @@ def test_a_diary_is_known_by_what_is_looked_at(batch: Batch, lag: int) -> None:
     )
     found = look.diary(batch, trace)
     assert found.lag == lag
+    assert found.blank == 0
     assert found.places[7].tolist() == [7] * 4
     there = read[100:].sum(dim=-1).mean()
     assert found.look == pytest.approx(float(there), abs=1e-5)
+    read = 0.5 * read
+    read[..., 3] += 0.2  # written before any context was there
+    read[..., 180] += 0.1  # not written at all
+    trace = SimpleNamespace(write=trace.write, read=seen(read))
+    assert look.diary(batch, trace).blank == pytest.approx(0.3, abs=1e-5)
+    assert look.diary(batch, trace).look == pytest.approx(float(there) / 2, abs=1e-5)
 
 
 def seen(weighting: Tensor) -> SimpleNamespace:

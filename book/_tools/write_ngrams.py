@@ -9,7 +9,8 @@ for each seed, of 64 sequences of 200 bits:
 of the 32 contexts it moves nearly always or nearly never, in 95 of 100 steps.
 ``behind``: how many steps after a bit has been shown it is written, 0 for at once.
 ``look``: what share of the read weighting, from step 100 on, is on rows in which that
-context was written.
+context was written, and ``blank``: on those in which none was, of the first steps and
+not written yet.
 ``silent``: the λ for which the predictions are nearest to (N₁ − N₀) / (N₁ + N₀ + λ),
 counted over the bits that are not written over yet.
 
@@ -55,6 +56,7 @@ class Diary(NamedTuple):
     places: Tensor
     lag: int
     look: float
+    blank: float
 
 
 def counts(bits: Tensor, window: int) -> tuple[Tensor, Tensor]:
@@ -77,7 +79,7 @@ def diary(batch: Batch, trace: Any) -> Diary:
     """
     context, read = contexts(batch.targets[..., 0]), trace.read.weighting[:, :, 0]
     places = trace.write.weighting[:, :, 0].argmax(dim=-1)
-    looks = dict.fromkeys((1, 2, 3), 0.0)
+    looks, blanks = dict.fromkeys((1, 2, 3), 0.0), dict.fromkeys((1, 2, 3), 0.0)
     steps, sequences = places.shape
     each, rows = torch.arange(sequences), read.shape[-1]
     for lag in looks:
@@ -90,9 +92,9 @@ def diary(batch: Batch, trace: Any) -> Diary:
             if step >= 100:
                 same = holds[each, :, context[step]]
                 looks[lag] += float((read[step] * same).sum())
-    looks = {lag: seen / sequences / (steps - 100) for lag, seen in looks.items()}
-    lag = max(looks, key=looks.__getitem__)
-    return Diary(places, lag, looks[lag])
+                blanks[lag] += float((read[step] * ~holds.any(dim=-1)).sum())
+    lag, seen = max(looks, key=looks.__getitem__), sequences * (steps - 100)
+    return Diary(places, lag, looks[lag] / seen, blanks[lag] / seen)
 
 
 def silent(bits: Tensor, said: Tensor, back: int) -> float:
@@ -167,6 +169,7 @@ def row(model: ntm.NTM, locations: int) -> dict[str, float]:
         "decided": sum(1 for share in shares if not 0.05 < share < 0.95),
         "behind": found.lag - 1,
         "look": round(found.look, 3),
+        "blank": round(found.blank, 3),
         "silent": silent(batch.targets[..., 0], said, window(locations)),
     } | without_a_row(model, batch, found, locations)
 
