@@ -183,7 +183,6 @@ lean="--forward-bias 3 --gate-bias -2"
 grams ngrams-dev 2 0:8 "$machine 64" 2 60 16000 0.9 1e-3
 grams ngrams-dev-forward 2 0:4 "$machine 64 --forward-bias 3" 2 60 16000 0.9 1e-3
 grams ngrams-dev-lean 2 0:8 "$machine 64 $lean" 2 60 16000 0.9 1e-3
-grams ngrams-dev-lean 3 0:8 "$machine 128" 3 100 12000 0.9 1e-3 2
 $python book/_tools/write_ngrams.py --lean "$runs/ngrams-dev-2" "$runs/ngrams-dev-forward-2" \
   "$runs/ngrams-dev-lean-2"
 grams ngrams-lstm 2 1008:1016 "$machine 64 $lean" 2 60 16000 0.9 1e-3
