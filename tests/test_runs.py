@@ -172,7 +172,9 @@ def test_a_run_goes_on_from_the_machines_of_another(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"seeds": (0, 1)}, {"controller_size": 7}], ids=str
+    "changes",
+    [{"seeds": (0, 1)}, {"controller_size": 7}, {"forward_bias": 3.0}],
+    ids=str,
 )
 def test_a_first_run_that_does_not_fit_is_refused(
     whole: Path, tmp_path: Path, changes: dict[str, Any]

@@ -145,6 +145,8 @@ class Run:
         with files.refused(first, KeyError, ValueError, how="does not fit this run: "):
             if card["settings"]["seeds"] != list(self.settings.seeds):
                 raise ValueError(f"seeds: got {list(self.settings.seeds)}")
+            if self.settings.forward_bias or self.settings.gate_bias:
+                raise ValueError("forward_bias, gate_bias: its machines have begun")
             begin = {name: torch.zeros_like(ended[name]) for name in ended}
             begin |= {name: ended[name] for name in names}
             begin |= dict.fromkeys(("parameters", "ema"), ended["ema"])
