@@ -172,8 +172,8 @@ class Heads(nn.Module):
         bias = self.linear.bias.view(self.num_heads, -1)
         write, _, _ = torch.split(bias, self._sizes, dim=-1)
         write[:, self.width + 1] += gate
-        kernel = write[:, self.width + 2 : self.width + 2 + taps]
-        kernel[:, taps // 2 + 1 :][:, :1] += forward
+        if forward:
+            write[:, self.width + 2 + taps // 2 + 1] += forward
 
     def forward(self, controller_output: Tensor) -> HeadParameters:
         """Return what each head is told: ``(…, controller_size)`` → ``(…, H, …)``."""

@@ -65,7 +65,7 @@ def test_what_runs_cost_in_the_end_is_written(
             memory_locations=20,
             seeds=(4, 5),
         )
-    monkeypatch.setattr(look, "BOOK", tmp_path)
+    monkeypatch.setattr("table.BOOK", tmp_path)
     runs = [str(tmp_path / "2"), str(tmp_path / "3")]
     monkeypatch.setattr(sys, "argv", ["write_recall.py", "--fewest", *runs])
     look.main()
@@ -94,7 +94,7 @@ def test_what_comes_of_a_beginning_is_written(
     then = tiny.short(**short, task_options=few, sequences=16)
     for _ in Run.start(tmp_path / "2", then, compiled=False, init_from=tmp_path / "1"):
         pass
-    monkeypatch.setattr(look, "BOOK", tmp_path)
+    monkeypatch.setattr("table.BOOK", tmp_path)
     monkeypatch.setattr(look, "AFTER", 8)
     argv = ["write_recall.py", "--shorter", str(tmp_path / "2")]
     monkeypatch.setattr(sys, "argv", argv)

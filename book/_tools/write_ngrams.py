@@ -25,11 +25,11 @@ as above.
 """
 
 import argparse
-import csv
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from table import save
 from torch import Tensor
 
 import ntm
@@ -199,16 +199,6 @@ def leaning(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def save(name: str, rows: list[dict[str, Any]]) -> None:
-    """Write a table into ``book/ngrams/``."""
-    path = BOOK / "ngrams" / f"{name}.csv"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-
-
 @torch.no_grad()
 def main() -> None:
     """Write the tables."""
@@ -217,11 +207,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.lean:
-        save("lean", [each for run in options.lean for each in leaning(run)])
+        save("ngrams/lean.csv", [each for run in options.lean for each in leaning(run)])
         return
     for name, (folder, locations) in SETS.items():
         seeds: Any = machines(BOOK / "machines" / folder)
-        save(name, [{"seed": n} | row(model, locations) for n, model in seeds.items()])
+        save(
+            f"ngrams/{name}.csv",
+            [{"seed": n} | row(model, locations) for n, model in seeds.items()],
+        )
 
 
 if __name__ == "__main__":

@@ -24,11 +24,11 @@ answer at last, in the mean of 600 answers to six items.
 """
 
 import argparse
-import csv
 from pathlib import Path
 from typing import Any
 
 import torch
+from table import save
 from torch import Tensor
 
 import ntm
@@ -154,16 +154,6 @@ def split(model: ntm.NTM, seed: int) -> list[dict[str, float]]:
     ]
 
 
-def write(name: str, rows: list[dict[str, Any]]) -> None:
-    """Write a table."""
-    path = BOOK / "recall" / name
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def learned(run: Path) -> list[dict[str, Any]]:
     """Return the rows of ``fewest.csv`` for a run."""
     finished = Run.resume(run, compiled=False)
@@ -226,9 +216,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.fewest:
-        write("fewest.csv", [row for run in options.fewest for row in learned(run)])
+        save(
+            "recall/fewest.csv", [row for run in options.fewest for row in learned(run)]
+        )
     elif options.shorter:
-        write("shorter.csv", [row for run in options.shorter for row in begun(run)])
+        save(
+            "recall/shorter.csv", [row for run in options.shorter for row in begun(run)]
+        )
     else:
         rows, beginnings = [], []
         for controller in ("lstm", "feedforward"):
@@ -237,10 +231,13 @@ def main() -> None:
                 whose = {"controller": controller, "seed": seed}
                 rows.append(whose | program(model))
                 beginnings.append(whose | starts(model))
-        write("program.csv", rows)
-        write("starts.csv", beginnings)
+        save("recall/program.csv", rows)
+        save("recall/starts.csv", beginnings)
         shipped: Any = ntm.load("recall-lstm")
-        write("split.csv", [row for seed in range(4) for row in split(shipped, seed)])
+        save(
+            "recall/split.csv",
+            [row for seed in range(4) for row in split(shipped, seed)],
+        )
 
 
 if __name__ == "__main__":

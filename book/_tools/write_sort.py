@@ -26,12 +26,12 @@ a delimiter, and a lean at the beginning, what an answer costs each seed in the 
 """
 
 import argparse
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from table import save
 from torch import Tensor
 
 import ntm
@@ -189,15 +189,6 @@ def ended(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def save(name: str, rows: list[dict[str, Any]]) -> None:
-    """Write a table into ``book/sort/``."""
-    path = BOOK / "sort" / f"{name}.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-
-
 @torch.no_grad()
 def main() -> None:
     """Write the tables."""
@@ -206,7 +197,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.stages:
-        save("stages", [each for run in options.stages for each in ended(run)])
+        save("sort/stages.csv", [each for run in options.stages for each in ended(run)])
         return
     for name, (folder, task) in SETS.items():
         seeds: Any = machines(BOOK / "machines" / folder)
@@ -214,7 +205,7 @@ def main() -> None:
             {"seed": seed} | {k: f"{float(v):.3g}" for k, v in row(model, task).items()}
             for seed, model in seeds.items()
         ]
-        save(name, rows)
+        save(f"sort/{name}.csv", rows)
 
 
 if __name__ == "__main__":
