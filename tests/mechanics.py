@@ -138,3 +138,27 @@ MECHANICS = {
         heirs.gated_slots, lambda *b: (rows(*b), vector(*b), between(0, 1, *b, N))
     ),
 }
+
+
+def assert_same(ours: Tensor, theirs: Tensor, tolerance: float = 1e-12) -> None:
+    torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+def assert_compiled_it_is_the_same(mechanisms: list[Mechanism], backend: str) -> None:
+    """Numbers and gradients of these, compiled as one."""
+    torch.compiler.reset()
+    drawn = [[a.requires_grad_() for a in each.draw(2)] for each in mechanisms]
+
+    def all_of(*arguments: list[Tensor]) -> list[Tensor]:
+        pairs = zip(mechanisms, arguments, strict=True)
+        return [each(*mine) for each, mine in pairs]
+
+    compiled = torch.compile(all_of, backend=backend, fullgraph=True)
+    results = [function(*drawn) for function in (all_of, compiled)]
+    weights = [torch.randn_like(result) for result in results[0]]
+    flat = [a for arguments in drawn for a in arguments]
+    gradients = [torch.autograd.grad(result, flat, weights) for result in results]
+    for eager, fast in zip(*results, strict=True):
+        assert_same(fast, eager)
+    for eager, fast in zip(*gradients, strict=True):
+        assert_same(fast, eager, tolerance=1e-9)

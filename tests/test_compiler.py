@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from machines import INPUTS, MODELS, OUTPUTS, SIZE, restless, sequence, small
+from mechanics import MECHANICS, assert_compiled_it_is_the_same
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.testing import assert_close
@@ -81,6 +82,11 @@ def test_compiled_it_gives_the_same_numbers_and_gradients_at_any_length(
     with torch.no_grad():
         assert_close(ours(parameters, longer), plain(parameters, longer))
     assert names == ["_all_forward", "_all_backward"]
+
+
+def test_the_mechanisms_compiled_give_the_same_numbers_and_gradients() -> None:
+    """In one program: to make one for each takes twice as long."""
+    assert_compiled_it_is_the_same([*MECHANICS.values()], "inductor")
 
 
 # Models of one's own.

@@ -5,16 +5,18 @@ import re
 
 import pytest
 import torch
-from mechanics import MECHANICS, Mechanism
-from torch import Tensor
+from mechanics import (
+    MECHANICS,
+    Mechanism,
+    assert_compiled_it_is_the_same,
+    assert_same,
+)
+
+from ntm._checks import require_whole
 
 every_mechanism = pytest.mark.parametrize(
     "mechanism", MECHANICS.values(), ids=MECHANICS.keys()
 )
-
-
-def assert_same(ours: Tensor, theirs: Tensor, tolerance: float = 1e-12) -> None:
-    torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
 @every_mechanism
@@ -34,34 +36,9 @@ def test_vmap_gives_the_same_numbers(mechanism: Mechanism) -> None:
     assert_same(torch.func.vmap(mechanism)(*arguments), mechanism(*arguments))
 
 
-def assert_compiled_it_is_the_same(mechanisms: list[Mechanism], backend: str) -> None:
-    """Numbers and gradients of these, compiled as one."""
-    torch.compiler.reset()
-    drawn = [[a.requires_grad_() for a in each.draw(2)] for each in mechanisms]
-
-    def all_of(*arguments: list[Tensor]) -> list[Tensor]:
-        pairs = zip(mechanisms, arguments, strict=True)
-        return [each(*mine) for each, mine in pairs]
-
-    compiled = torch.compile(all_of, backend=backend, fullgraph=True)
-    results = [function(*drawn) for function in (all_of, compiled)]
-    weights = [torch.randn_like(result) for result in results[0]]
-    flat = [a for arguments in drawn for a in arguments]
-    gradients = [torch.autograd.grad(result, flat, weights) for result in results]
-    for eager, fast in zip(*results, strict=True):
-        assert_same(fast, eager)
-    for eager, fast in zip(*gradients, strict=True):
-        assert_same(fast, eager, tolerance=1e-9)
-
-
 @every_mechanism
 def test_compiled_it_gives_the_same_numbers_and_gradients(mechanism: Mechanism) -> None:
     assert_compiled_it_is_the_same([mechanism], "aot_eager")
-
-
-def test_made_into_code_for_this_processor_all_of_them_do() -> None:
-    """In one program: to make one for each takes twice as long."""
-    assert_compiled_it_is_the_same([*MECHANICS.values()], "inductor")
 
 
 @every_mechanism
@@ -125,6 +102,15 @@ def test_whole_numbers_and_lists_are_refused_by_name(mechanism: Mechanism) -> No
             spoiled = (*arguments[:position], wrong, *arguments[position + 1 :])
             with pytest.raises(TypeError, match=f"^{name}: got .*, needs "):
                 mechanism(*spoiled)
+
+
+def test_what_is_counted_is_a_whole_number_and_not_too_small() -> None:
+    require_whole(1, vectors=1, highest=3)
+    for wrong in (1.0, True, "3", None):
+        with pytest.raises(TypeError, match=f"^highest: got {wrong!r}, needs a whole "):
+            require_whole(1, vectors=1, highest=wrong)
+    with pytest.raises(ValueError, match=r"^vectors: got 0, needs at least 1$"):
+        require_whole(1, vectors=0, highest=3)
 
 
 @every_mechanism

@@ -136,10 +136,12 @@ def test_how_many_locations_there_are_is_drawn_anew_and_two_stay_free() -> None:
         some.next_batches(2)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_heads_may_have_less_of_their_strength_while_learning(compiled: bool) -> None:
+@pytest.mark.parametrize("fast", [False, True])
+def test_heads_may_have_less_of_their_strength_while_learning(
+    fast: bool, compiled: list[str]
+) -> None:
     settings = tiny.settings(seeds=(0,), training_strengths=(0.25,), memory_locations=6)
-    weak = Trainer(settings, compiled=compiled)
+    weak = Trainer(settings, compiled=fast)
     assert {next_conditions(weak.settings, weak.conditions_rng) for _ in range(3)} == {
         (None, 0.25)
     }
@@ -156,6 +158,7 @@ def test_heads_may_have_less_of_their_strength_while_learning(compiled: bool) ->
     found = weak.gradients([batch], next_conditions(weak.settings, weak.conditions_rng))
     for name, part in weak.stacked.named(found[0]).items():
         assert_close(part, model.get_parameter(name).grad, rtol=1e-4, atol=1e-6)
+    assert bool(compiled) == fast
 
 
 def test_judged_are_heads_with_all_their_strength() -> None:
