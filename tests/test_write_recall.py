@@ -63,6 +63,7 @@ def test_what_runs_cost_in_the_end_is_written(
             task_options={"fewest_items": fewest, "most_items": 3, "bits": 2},
             controller="feedforward",
             memory_locations=20,
+            forward_bias=float(fewest),
             seeds=(4, 5),
         )
     monkeypatch.setattr("table.BOOK", tmp_path)
@@ -71,8 +72,8 @@ def test_what_runs_cost_in_the_end_is_written(
     look.main()
     with (tmp_path / "recall" / "fewest.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [list(row.values())[:6] for row in rows] == [
-        ["feedforward", "1", fewest, "3", seed, "24"]
+    assert [list(row.values())[:8] for row in rows] == [
+        ["feedforward", "1", fewest, "3", f"{fewest}.0", "0.0", seed, "24"]
         for fewest in "23"
         for seed in "45"
     ]

@@ -15,7 +15,8 @@ items, and ``one_row``, the most that is on a single row.
 the read head has at the query on the row that is due, and on the next best.
 
 ``fewest.csv``, with ``--fewest RUN …``: of development runs that learned with different
-numbers of items, what an answer to the most of them costs each seed in the end.
+numbers of items, or with a lean, what an answer to the most items costs each seed in the
+end.
 
 ``shorter.csv``, with ``--shorter RUN …``: of development runs that began with shorter
 items, what an answer cost each seed when that stage was over, and after 20,000
@@ -159,12 +160,15 @@ def learned(run: Path) -> list[dict[str, Any]]:
     finished = Run.resume(run, compiled=False)
     task = finished.training.task
     assert isinstance(task, AssociativeRecall)
+    settings = finished.training.settings
     return [
         {
-            "controller": finished.training.settings.controller,
-            "heads": finished.training.settings.num_heads,
+            "controller": settings.controller,
+            "heads": settings.num_heads,
             "fewest": task.fewest_items,
             "most": task.most_items,
+            "forward_bias": settings.forward_bias,
+            "gate_bias": settings.gate_bias,
             "seed": row.seed,
             "sequences": row.sequences,
             "bits": row.bits,
