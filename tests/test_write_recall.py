@@ -37,7 +37,7 @@ def test_the_machine_in_the_middle_does_what_is_published() -> None:
         (published,) = (
             row
             for row in csv.DictReader(file)
-            if (row["controller"], row["seed"]) == ("lstm", str(card["seed"]))
+            if (row["set"], row["seed"]) == ("lstm", str(card["seed"]))
         )
     with torch.no_grad():
         found = look.program(ntm.load("recall-lstm"))

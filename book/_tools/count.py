@@ -27,6 +27,7 @@ from ntm.tasks.base import bits_asked
 from ntm.training.evaluation import Result, Trial, evaluate_seeds
 from ntm.training.settings import Settings
 from ntm.training.stacked import stacked_models
+from ntm.training.trainer import solved_after
 
 MACHINES = Path(__file__).parents[1] / "machines"
 SHIPPED = Path(pretrained.__file__).parent
@@ -94,6 +95,9 @@ def keep(run: Path, folder: Path) -> None:
     if (before := run / files.PREVIOUS_STAGE_CURVE).exists():
         files.write_bytes(folder / before.name, before.read_bytes())
     card = files.read_json(run / files.CARD)
+    # The curve is written with fewer digits than the run had, and may just miss a line.
+    solved = solved_after(tables.read_curve(folder / files.CURVE))
+    card["solved"] = {str(seed): when for seed, when in solved.items()}
     for name in ("seed", "chosen", "results", "weights", "weights_sha256"):
         del card[name]  # of the one seed that the run itself has kept
     files.write_json(folder / files.CARD, card)

@@ -1,13 +1,13 @@
 """Look into the machines that recall: writes ``book/recall/``.
 
-``program.csv``: of each reported seed, on 50 sequences of six items, how far the write
-head moves in a step (empty if not always alike), how many answers are exact, also with
-the read gate shut in some steps of the query, and how many are another item once the
-rows of the due item are overwritten with it.
+``program.csv``: of each seed of four sets, on 50 sequences of six items, how far the
+write head moves in a step (empty if not always alike), how many answers are exact, also
+with the read gate shut in some steps of the query, and how many are another item once
+the rows of the due item are overwritten with it.
 
-``starts.csv``: of each reported seed, on 300 sequences of 20 items, how many answers
-are exact, also with the read gate shut at the query's first delimiter, its vectors, or
-its last delimiter; and where the read head stands at the first of these:
+``starts.csv``: of each seed of two of them, on 300 sequences of 20 items, how many
+answers are exact, also with the read gate shut at the query's first delimiter, its
+vectors, or its last delimiter; and where the read head stands at the first of these:
 ``one_place``, the most of its weight that is on rows written at the same place of their
 items, and ``one_row``, the most that is on a single row.
 
@@ -15,8 +15,8 @@ items, and ``one_row``, the most that is on a single row.
 the read head has at the query on the row that is due, and on the next best.
 
 ``fewest.csv``, with ``--fewest RUN …``: of development runs that learned with different
-numbers of items, or with a lean, what an answer to the most items costs each seed in the
-end.
+numbers of items, or with a lean: what an answer to the most items costs each seed in
+the end.
 
 ``shorter.csv``, with ``--shorter RUN …``: of development runs that began with shorter
 items, what an answer cost each seed when that stage was over, and after 20,000
@@ -229,12 +229,13 @@ def main() -> None:
         )
     else:
         rows, beginnings = [], []
-        for controller in ("lstm", "feedforward"):
-            seeds: Any = machines(BOOK / "machines" / f"recall-{controller}")
+        for name in ("lstm", "feedforward", "lstm-lean", "feedforward-longer"):
+            seeds: Any = machines(BOOK / "machines" / f"recall-{name}")
             for seed, model in seeds.items():
-                whose = {"controller": controller, "seed": seed}
-                rows.append(whose | program(model))
-                beginnings.append(whose | starts(model))
+                rows.append({"set": name, "seed": seed} | program(model))
+                if name in ("lstm", "feedforward"):
+                    whose = {"controller": name, "seed": seed}
+                    beginnings.append(whose | starts(model))
         save("recall/program.csv", rows)
         save("recall/starts.csv", beginnings)
         shipped: Any = ntm.load("recall-lstm")
