@@ -1,7 +1,7 @@
 """Every function of `ntm.memory`, `ntm.addressing`, `ntm.heirs`, with random arguments.
 
 What all of them promise (any dtype, any batch, vmap, compile, gradients) is tested over this one
-table in `test_contract`, so that a new function joins all of those tests with one line here.
+table in `test_contract` and `test_compiler`: a new function joins those tests with a line here.
 """
 
 from collections.abc import Callable

@@ -265,7 +265,7 @@ def test_a_stage_that_fails_says_how_to_run_that_test_alone(
     ("stage", "said", "alone"),
     [
         ("lint", "x.py:1:1: F401", ".ci/test lint"),
-        ("mechanics", "coverage of 99 % is less than 100", ".ci/test mechanics"),
+        ("unit", "coverage of 99 % is less than 100", ".ci/test unit"),
         (
             "notebooks",
             "[gw0] [1/2] FAILED book/far::ipynb::Cell 3 ",

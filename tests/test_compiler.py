@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from machines import INPUTS, MODELS, OUTPUTS, SIZE, restless, sequence, small
-from mechanics import MECHANICS, assert_compiled_it_is_the_same
+from mechanics import MECHANICS, Mechanism, assert_compiled_it_is_the_same
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.testing import assert_close
@@ -82,6 +82,14 @@ def test_compiled_it_gives_the_same_numbers_and_gradients_at_any_length(
     with torch.no_grad():
         assert_close(ours(parameters, longer), plain(parameters, longer))
     assert names == ["_all_forward", "_all_backward"]
+
+
+@pytest.mark.parametrize("mechanism", MECHANICS.values(), ids=MECHANICS.keys())
+def test_a_mechanism_traced_gives_the_same_numbers_and_gradients(
+    mechanism: Mechanism,
+) -> None:
+    """As the compiler sees it, without what it makes of that."""
+    assert_compiled_it_is_the_same([mechanism], "aot_eager")
 
 
 def test_the_mechanisms_compiled_give_the_same_numbers_and_gradients() -> None:

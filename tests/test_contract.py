@@ -5,12 +5,7 @@ import re
 
 import pytest
 import torch
-from mechanics import (
-    MECHANICS,
-    Mechanism,
-    assert_compiled_it_is_the_same,
-    assert_same,
-)
+from mechanics import MECHANICS, Mechanism, assert_same
 
 from ntm._checks import require_whole
 
@@ -34,11 +29,6 @@ def test_a_batch_is_a_loop_of_singles(
 def test_vmap_gives_the_same_numbers(mechanism: Mechanism) -> None:
     arguments = mechanism.draw(4, 2)
     assert_same(torch.func.vmap(mechanism)(*arguments), mechanism(*arguments))
-
-
-@every_mechanism
-def test_compiled_it_gives_the_same_numbers_and_gradients(mechanism: Mechanism) -> None:
-    assert_compiled_it_is_the_same([mechanism], "aot_eager")
 
 
 @every_mechanism

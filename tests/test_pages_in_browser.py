@@ -133,8 +133,8 @@ def test_nothing_is_cut_on_a_screen_or_a_phone(layout):
         assert not what, f"{layout}: cut on {place}: {what}"
 
 
-def test_every_picture_says_what_it_shows(visit):
-    pictures = visit.page.evaluate(
+def test_every_picture_says_what_it_shows(layout):
+    pictures = layout.page.evaluate(
         """() => [...document.querySelectorAll("main img, main svg, main canvas")]
           .filter((picture) => !picture.closest("mjx-container, button, [aria-hidden=true]"))
           .map((picture) => [
@@ -150,7 +150,7 @@ def test_every_picture_says_what_it_shows(visit):
         for source, text in pictures
         if len(text.strip()) < 30 or file_name.search(text)
     ]
-    assert not silent, f"{visit}: pictures that do not say what they show: {silent}"
+    assert not silent, f"{layout}: pictures that do not say what they show: {silent}"
 
 
 VALUES = np.arange(256) / 255
@@ -273,15 +273,15 @@ def test_88_columns_of_code_fit_the_column(layout):
     assert not needed, f"{layout}: 88 columns of code are {needed} pixels too wide"
 
 
-def test_the_first_stop_of_the_keyboard_skips_to_the_text(visit):
-    page = visit.page
+def test_the_first_stop_of_the_keyboard_skips_to_the_text(layout):
+    page = layout.page
     page.evaluate("() => { document.activeElement?.blur(); scrollTo(0, 0); }")
     page.keyboard.press("Tab")
     stop = page.evaluate(
         "() => [document.activeElement.innerText, document.activeElement.hash]"
     )
-    assert stop[1] == "#main-content", f"{visit}: the first stop is {stop}"
-    assert page.locator(stop[1]).count() == 1, f"{visit}: {stop} leads nowhere"
+    assert stop[1] == "#main-content", f"{layout}: the first stop is {stop}"
+    assert page.locator(stop[1]).count() == 1, f"{layout}: {stop} leads nowhere"
 
 
 def test_what_the_keyboard_reaches_is_seen(visit):
@@ -368,8 +368,8 @@ def turn_to(page: Page, media: str, theme: str) -> str:
     )
 
 
-def test_on_paper_everything_is_open_and_dark_on_light(visit):
-    page = visit.page
+def test_on_paper_everything_is_open_and_dark_on_light(dark):
+    page = dark.page
     page.evaluate(
         "document.querySelectorAll('details').forEach(box => box.open = false)"
     )
@@ -383,13 +383,13 @@ def test_on_paper_everything_is_open_and_dark_on_light(visit):
           [...document.querySelectorAll("h1")].filter((heading) => heading.checkVisibility()).length,
         ]"""
     )
-    theme = turn_to(page, "screen", visit.theme)
-    assert not closed, f"{visit}: closed on paper: {closed}"
+    theme = turn_to(page, "screen", dark.theme)
+    assert not closed, f"{dark}: closed on paper: {closed}"
     assert ground in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"), (
-        f"{visit}: paper is {ground}"
+        f"{dark}: paper is {ground}"
     )
-    assert headings == 1, f"{visit}: {headings} first headings on paper"
-    assert theme == visit.theme, f"{visit}: after printing the theme is {theme}"
+    assert headings == 1, f"{dark}: {headings} first headings on paper"
+    assert theme == dark.theme, f"{dark}: after printing the theme is {theme}"
 
 
 # Contrast is two thirds of what axe does, element by element, and most of a page's text
