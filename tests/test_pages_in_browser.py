@@ -273,15 +273,15 @@ def test_88_columns_of_code_fit_the_column(layout):
     assert not needed, f"{layout}: 88 columns of code are {needed} pixels too wide"
 
 
-def test_the_first_stop_of_the_keyboard_skips_to_the_text(layout):
-    page = layout.page
+def test_the_first_stop_of_the_keyboard_skips_to_the_text(visit):
+    page = visit.page
     page.evaluate("() => { document.activeElement?.blur(); scrollTo(0, 0); }")
     page.keyboard.press("Tab")
     stop = page.evaluate(
         "() => [document.activeElement.innerText, document.activeElement.hash]"
     )
-    assert stop[1] == "#main-content", f"{layout}: the first stop is {stop}"
-    assert page.locator(stop[1]).count() == 1, f"{layout}: {stop} leads nowhere"
+    assert stop[1] == "#main-content", f"{visit}: the first stop is {stop}"
+    assert page.locator(stop[1]).count() == 1, f"{visit}: {stop} leads nowhere"
 
 
 def test_what_the_keyboard_reaches_is_seen(visit):
